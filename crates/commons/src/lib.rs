@@ -1,0 +1,36 @@
+//! The shared vocabulary of KalamDB: ids, table definitions, column types, system columns,
+//! roles, interned names, the clock, limits and error kinds.
+//!
+//! ```text
+//! names and numbers ──► [commons] ──► every other crate
+//! ```
+//!
+//! It knows nothing of I/O, of tokio, of DataFusion: what stands here can be used by the store,
+//! by the SQL layer and by the server alike.
+//!
+//! ```
+//! use kalamdb_commons::{ColumnDefinition, ColumnId, ColumnType};
+//!
+//! let id = ColumnDefinition::new(ColumnId(1), "id", ColumnType::Int64).not_null();
+//! assert_eq!(id.to_field().data_type(), &arrow_schema::DataType::Int64);
+//! ```
+
+mod clock;
+mod column_type;
+mod error_kind;
+mod ids;
+pub mod limits;
+mod role;
+mod string_interner;
+pub mod system_columns;
+mod table_definition;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use column_type::{ColumnType, StructField, TimePrecision, TypeError};
+pub use error_kind::ErrorKind;
+pub use ids::{ColumnId, CommitSeq, Generation, NamespaceId, TableId, UserId};
+pub use role::{Principal, Role};
+pub use string_interner::intern;
+pub use table_definition::{
+    AccessLevel, ColumnDefinition, Durability, TableDefinition, TableOptions, TableType,
+};
