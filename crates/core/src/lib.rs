@@ -1,1 +1,57 @@
-//! x
+//! The engine: what a statement goes through between the wire and the store.
+//!
+//! ```text
+//!  SQL text ──► prepare ──► Prepared ──► query ──► BatchStream
+//!                              └───────► execute ─► count
+//!  batches ───► ingest ──────────────────────────► count
+//! ```
+//!
+//! It does not know tonic, Arrow Flight, command lines or configuration files: settings come in
+//! as a struct, results go out as record batches, errors carry a kind.
+//!
+//! ```
+//! use kalamdb_core::{Engine, EngineSettings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let mut settings = EngineSettings::new(dir.path());
+//! settings.root_password = Some("a long secret".into());
+//! let engine = Engine::open(settings)?;
+//! let root = engine.principal("root")?;
+//! let affected = tokio::runtime::Runtime::new()?.block_on(async {
+//!     let session = engine.session(root);
+//!     engine.execute_script(&session, "CREATE TABLE t (id INT PRIMARY KEY)").await?;
+//!     engine.execute_script(&session, "INSERT INTO t VALUES (1), (2)").await
+//! })?;
+//! assert_eq!(affected, 2);
+//! engine.close();
+//! # Ok(())
+//! # }
+//! ```
+
+mod definition;
+mod engine;
+mod error;
+mod ingest;
+mod listing;
+mod metadata;
+mod parameters;
+mod prepare;
+mod prepared;
+mod query;
+mod runtime;
+mod secrets;
+mod session;
+mod session_state;
+mod settings;
+mod update;
+mod wire_schema;
+
+pub use engine::Engine;
+pub use error::EngineError;
+pub use ingest::{IngestIfExists, IngestIfMissing, IngestRequest};
+pub use metadata::{MetadataView, TableInfo, TableKind};
+pub use prepared::{Prepared, StatementKind};
+pub use query::{BatchStream, QueryResult};
+pub use session::Session;
+pub use settings::EngineSettings;

@@ -1,1 +1,51 @@
-fn main() {}
+//! The `kalamdb` command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kalamdb_server::cli::SqlArgs;
+use kalamdb_server::config::ServeArgs;
+use kalamdb_server::{cli, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A SQL-first, real-time table store that speaks Arrow end to end.
+#[derive(Parser)]
+#[command(name = "kalamdb", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the server
+    Serve(Box<ServeArgs>),
+    /// Runs SQL against a server: a shell, or one text with -c
+    Sql(SqlArgs),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => report(serve::run(&arguments)),
+        Command::Sql(arguments) => run_shell(arguments),
+    }
+}
+
+fn run_shell(arguments: SqlArgs) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli::run(arguments)),
+        Err(error) => report(Err(error.into())),
+    }
+}
+
+fn report(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kalamdb: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The one error the engine shows to the outside.
+
+use std::error::Error;
+use std::fmt;
+
+use datafusion::error::DataFusionError;
+use kalamdb_commons::ErrorKind;
+use kalamdb_sql::SqlError;
+use kalamdb_store::StoreError;
+use kalamdb_tables::TablesError;
+use tokio::task::JoinError;
+
+/// What went wrong, whose turn it is, and where in the SQL text when that is known.
+#[derive(Debug)]
+pub struct EngineError {
+    kind: ErrorKind,
+    message: String,
+    position: Option<(u64, u64)>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl EngineError {
+    /// An error of `kind`; the message is one line, lower-case, and says what to do.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), position: None, source: None }
+    }
+
+    /// A failure that is not the caller's: `doing` says what was being done.
+    pub(crate) fn internal(doing: &str, source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            kind: ErrorKind::Internal,
+            message: format!("cannot {doing}: {source}"),
+            position: None,
+            source: Some(Box::new(source)),
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    pub(crate) fn from_join(error: &JoinError) -> Self {
+        if error.is_cancelled() {
+            return Self::new(ErrorKind::Cancelled, "the statement was cancelled");
+        }
+        Self::new(
+            ErrorKind::Internal,
+            "the statement hit a defect in the server and was stopped; the log has the details",
+        )
+    }
+
+    /// What the caller should do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Line and column in the SQL text, from 1, when known.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        self.position
+    }
+
+    /// The five-character SQLSTATE of the error's kind.
+    pub fn sqlstate(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::InvalidInput if self.position.is_some() => "42601",
+            ErrorKind::InvalidInput => "22000",
+            ErrorKind::ConstraintViolation => "23000",
+            ErrorKind::NotFound => "42P01",
+            ErrorKind::AlreadyExists => "42P07",
+            ErrorKind::Unauthenticated => "28000",
+            ErrorKind::PermissionDenied => "42501",
+            ErrorKind::Unsupported => "0A000",
+            ErrorKind::FailedPrecondition => "55000",
+            ErrorKind::Conflict => "40001",
+            ErrorKind::ResourceExhausted => "53000",
+            ErrorKind::Unavailable => "57P03",
+            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => "57014",
+            ErrorKind::DataLoss => "XX001",
+            ErrorKind::Internal => "XX000",
+        }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for EngineError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            position: None,
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+impl From<SqlError> for EngineError {
+    fn from(error: SqlError) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            position: error.position().map(|position| (position.line, position.column)),
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+impl From<TablesError> for EngineError {
+    fn from(error: TablesError) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            position: None,
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        Self {
+            kind: kalamdb_tables::kind_of(&error),
+            message: plain_message(&error),
+            position: None,
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+/// The innermost message on one line, without the library's prefixes, hints and backtraces.
+fn plain_message(error: &DataFusionError) -> String {
+    let message = match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            return plain_message(inner);
+        }
+        DataFusionError::Shared(inner) => return plain_message(inner),
+        DataFusionError::Collection(all) => match all.first() {
+            Some(first) => return plain_message(first),
+            None => String::from("several errors at once"),
+        },
+        DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(nested) => return plain_message(nested),
+            None => inner.to_string(),
+        },
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::ResourcesExhausted(message)
+        | DataFusionError::Configuration(message) => message.clone(),
+        DataFusionError::ArrowError(inner, _) => inner.to_string(),
+        DataFusionError::SchemaError(inner, _) => inner.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let message = DataFusionError::Plan(message).strip_backtrace();
+    let message = message.trim_start_matches("Error during planning: ");
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_error_becomes_one_plain_line() {
+        let inner = DataFusionError::Plan("column 'x' not found,\n  try 'y'".into());
+        let nested = DataFusionError::Context("while planning".into(), Box::new(inner));
+        assert_eq!(EngineError::from(nested).to_string(), "column 'x' not found, try 'y'");
+    }
+}

@@ -1,0 +1,180 @@
+//! Statement parameters: which there are, of what type, and how bound values reach a plan.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+use crate::EngineError;
+
+/// The plan with a type on every placeholder, and the schema of the parameters: one nullable
+/// field per ordinal, named `$1`, `$2`, ….
+///
+/// A placeholder whose type the plan does not tell is an Int64 in LIMIT and OFFSET, else Utf8.
+pub(crate) fn resolve(
+    plan: LogicalPlan,
+    count: usize,
+) -> Result<(LogicalPlan, SchemaRef), EngineError> {
+    if count == 0 {
+        return Ok((plan, Arc::new(Schema::empty())));
+    }
+    let known = plan.get_parameter_fields()?;
+    let plan = type_placeholders(plan, &known)?;
+    let typed = plan.get_parameter_fields()?;
+    let fields: Vec<Field> = (1..=count)
+        .map(|ordinal| {
+            let name = format!("${ordinal}");
+            let data_type = typed
+                .get(&name)
+                .and_then(Option::as_ref)
+                .map_or(DataType::Utf8, |field| bindable(field.data_type()));
+            Field::new(name, data_type, true)
+        })
+        .collect();
+    Ok((plan, Arc::new(Schema::new(fields))))
+}
+
+/// What clients can bind: JDBC knows neither views nor NULL as a type.
+fn bindable(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View | DataType::Null => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, value) => bindable(value),
+        other => other.clone(),
+    }
+}
+
+fn type_placeholders(
+    plan: LogicalPlan,
+    known: &HashMap<String, Option<FieldRef>>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let typed = plan.transform_up_with_subqueries(|node| {
+        let fallback = match &node {
+            LogicalPlan::Limit(_) => DataType::Int64,
+            _ => DataType::Utf8,
+        };
+        let node = node.map_expressions(|expr| {
+            expr.transform_up(|expr| match expr {
+                Expr::Placeholder(Placeholder { id, field: None }) => {
+                    let data_type = known
+                        .get(&id)
+                        .and_then(Option::as_ref)
+                        .map_or_else(|| fallback.clone(), |field| field.data_type().clone());
+                    let field = Arc::new(Field::new(&id, data_type, true));
+                    let typed = Placeholder::new_with_field(id, Some(field));
+                    Ok(Transformed::yes(Expr::Placeholder(typed)))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+        })?;
+        node.map_data(LogicalPlan::recompute_schema)
+    })?;
+    Ok(typed.data)
+}
+
+/// The bound batch as the plan expects it: right number, right order (by name where every column
+/// is named after its parameter), right types.
+pub(crate) fn conform(
+    bound: &RecordBatch,
+    parameters: &SchemaRef,
+) -> Result<RecordBatch, EngineError> {
+    let wanted = parameters.fields().len();
+    if bound.num_columns() != wanted {
+        return Err(EngineError::invalid(format!(
+            "the statement has {wanted} parameters, but {} were bound",
+            bound.num_columns()
+        )));
+    }
+    if wanted == 0 {
+        return Ok(bound.clone());
+    }
+    let columns = parameters
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(position, field)| {
+            let column = bound.column_by_name(field.name()).unwrap_or(bound.column(position));
+            cast(column, field)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(Arc::clone(parameters), columns)
+        .map_err(|error| EngineError::internal("build the bound parameters", error))
+}
+
+fn cast(column: &ArrayRef, field: &Field) -> Result<ArrayRef, EngineError> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(column, field.data_type(), &options).map_err(|error| {
+        EngineError::invalid(format!(
+            "parameter {} is {} and cannot be bound as {}: {error}",
+            field.name(),
+            column.data_type(),
+            field.data_type()
+        ))
+    })
+}
+
+/// One row of a bound batch, as DataFusion takes it.
+pub(crate) fn row(bound: &RecordBatch, row: usize) -> Result<ParamValues, EngineError> {
+    let values = bound
+        .columns()
+        .iter()
+        .map(|column| ScalarValue::try_from_array(column, row).map(Into::into))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(ParamValues::List(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    fn parameters() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("$1", DataType::Int32, true),
+            Field::new("$2", DataType::Utf8, true),
+        ]))
+    }
+
+    #[test]
+    fn bound_values_are_cast_to_the_declared_types() {
+        let bound = RecordBatch::try_from_iter([
+            ("0", Arc::new(Int64Array::from(vec![7])) as ArrayRef),
+            ("1", Arc::new(Int64Array::from(vec![8])) as ArrayRef),
+        ])
+        .unwrap();
+        let conformed = conform(&bound, &parameters()).unwrap();
+        assert_eq!(conformed.column(0).data_type(), &DataType::Int32);
+        assert_eq!(conformed.column(1).data_type(), &DataType::Utf8);
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_names_its_parameter() {
+        let bound = RecordBatch::try_from_iter([
+            ("0", Arc::new(Int64Array::from(vec![i64::MAX])) as ArrayRef),
+            ("1", Arc::new(StringArray::from(vec!["x"])) as ArrayRef),
+        ])
+        .unwrap();
+        let error = conform(&bound, &parameters()).unwrap_err().to_string();
+        assert!(error.contains("parameter $1"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_number_of_values_is_refused() {
+        let bound =
+            RecordBatch::try_from_iter([("0", Arc::new(Int64Array::from(vec![1])) as ArrayRef)])
+                .unwrap();
+        let error = conform(&bound, &parameters()).unwrap_err().to_string();
+        assert!(error.contains("2 parameters, but 1"), "{error}");
+    }
+}

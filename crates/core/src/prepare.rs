@@ -1,0 +1,165 @@
+//! From SQL text to a [`Prepared`] statement.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::logical_expr::LogicalPlan;
+use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_sql::{CatalogSnapshot, ParsedStatement, Statement};
+
+use crate::prepared::{PreparedPlan, StatementKind};
+use crate::session::Session;
+use crate::{Engine, EngineError, Prepared, listing, parameters, wire_schema};
+
+impl Engine {
+    /// Parses, plans and types one statement. Nothing is executed, whatever the statement is.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is wrong in the text, `NotFound` for names that do not exist.
+    pub async fn prepare(
+        self: &Arc<Self>,
+        session: &Session,
+        sql: &str,
+    ) -> Result<Arc<Prepared>, EngineError> {
+        let statement = Arc::new(single(sql)?);
+        self.prepare_parsed(session.principal(), &session.namespace(), statement).await
+    }
+
+    pub(crate) async fn prepare_parsed(
+        self: &Arc<Self>,
+        principal: &Principal,
+        namespace: &Arc<str>,
+        statement: Arc<ParsedStatement>,
+    ) -> Result<Arc<Prepared>, EngineError> {
+        let engine = Arc::clone(self);
+        let (principal, namespace) = (principal.clone(), Arc::clone(namespace));
+        self.execution
+            .run(async move {
+                let catalog = engine.catalog.snapshot();
+                engine.plan(&principal, &namespace, &catalog, statement).map(Arc::new)
+            })
+            .await
+    }
+
+    /// The prepared statement as it stands in today's catalog, and that catalog. A plan made
+    /// before a definition changed is made again.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the result or the parameters look different now.
+    pub(crate) fn refresh(
+        &self,
+        principal: &Principal,
+        prepared: &Arc<Prepared>,
+    ) -> Result<(Arc<Prepared>, Arc<CatalogSnapshot>), EngineError> {
+        let catalog = self.catalog.snapshot();
+        if catalog.version() == prepared.catalog_version {
+            return Ok((Arc::clone(prepared), catalog));
+        }
+        let statement = Arc::clone(&prepared.statement);
+        let again = self.plan(principal, &prepared.namespace, &catalog, statement)?;
+        if again.schema != prepared.schema || again.parameters != prepared.parameters {
+            return Err(EngineError::new(
+                ErrorKind::FailedPrecondition,
+                "a table of this statement has changed since it was prepared, prepare it again",
+            ));
+        }
+        Ok((Arc::new(again), catalog))
+    }
+
+    fn plan(
+        &self,
+        principal: &Principal,
+        namespace: &Arc<str>,
+        catalog: &Arc<CatalogSnapshot>,
+        statement: Arc<ParsedStatement>,
+    ) -> Result<Prepared, EngineError> {
+        let returns_rows = statement.statement.returns_rows();
+        let (plan, schema, parameters) = match &statement.statement {
+            Statement::Query(_)
+            | Statement::Explain(_)
+            | Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_) => {
+                let plan = self.plan_relational(principal, namespace, catalog, &statement)?;
+                let (plan, parameters) = parameters::resolve(plan, statement.parameter_count)?;
+                let plan = self.analyze(plan)?;
+                let schema = wire_schema::of_plan(plan.schema());
+                (PreparedPlan::Relational(plan), schema, parameters)
+            }
+            Statement::ShowNamespaces
+            | Statement::ShowTables { .. }
+            | Statement::Describe { .. }
+            | Statement::ShowCreateTable { .. }
+            | Statement::ShowUsers
+            | Statement::ShowSetting { .. } => (
+                PreparedPlan::Listing,
+                listing::schema(&statement.statement),
+                Arc::new(Schema::empty()),
+            ),
+            Statement::Use { .. } | Statement::Set { .. } => {
+                (PreparedPlan::SessionChange, Arc::new(Schema::empty()), Arc::new(Schema::empty()))
+            }
+            Statement::CreateNamespace { .. }
+            | Statement::DropNamespace { .. }
+            | Statement::CreateTable(_)
+            | Statement::DropTable { .. }
+            | Statement::CreateUser(_)
+            | Statement::AlterUser(_)
+            | Statement::DropUser { .. } => {
+                (PreparedPlan::Definition, Arc::new(Schema::empty()), Arc::new(Schema::empty()))
+            }
+        };
+        if parameters.fields().is_empty() && statement.parameter_count > 0 {
+            return Err(EngineError::invalid(format!(
+                "{} takes no parameters, write the value into the statement",
+                statement.statement.name()
+            )));
+        }
+        Ok(Prepared {
+            plan,
+            kind: if returns_rows { StatementKind::Query } else { StatementKind::Update },
+            schema: if returns_rows { schema } else { Arc::new(Schema::empty()) },
+            parameters,
+            namespace: Arc::clone(namespace),
+            catalog_version: catalog.version(),
+            statement,
+        })
+    }
+
+    fn plan_relational(
+        &self,
+        principal: &Principal,
+        namespace: &str,
+        catalog: &Arc<CatalogSnapshot>,
+        statement: &ParsedStatement,
+    ) -> Result<LogicalPlan, EngineError> {
+        let state = self.session_state(principal, catalog);
+        let plan = kalamdb_tables::plan_statement(
+            &state,
+            catalog,
+            principal,
+            namespace,
+            &statement.statement,
+        )?;
+        kalamdb_tables::check_plan(&plan)?;
+        Ok(plan)
+    }
+
+    /// Coercion and function rewriting; what comes out has its final types.
+    fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan, EngineError> {
+        let state = &self.template;
+        Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
+    }
+}
+
+/// The one statement of a text.
+fn single(sql: &str) -> Result<ParsedStatement, EngineError> {
+    let mut statements = kalamdb_sql::parse(sql)?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(statement), true) => Ok(statement),
+        (None, _) => Err(EngineError::invalid("the text holds no statement")),
+        (Some(_), false) => Err(EngineError::invalid(
+            "the text holds several statements, send them one by one or as an update script",
+        )),
+    }
+}

@@ -1,0 +1,218 @@
+//! Running statements that answer with rows: a stream from the plan to the caller, nothing
+//! collected on the way.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ParamValues;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{Stream, StreamExt};
+use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_sql::CatalogSnapshot;
+use kalamdb_tables::{CancelFlag, StatementContext};
+use tokio::sync::mpsc;
+
+use crate::prepared::PreparedPlan;
+use crate::session::Session;
+use crate::{Engine, EngineError, Prepared, StatementKind, listing, parameters, wire_schema};
+
+/// Record batches as they are made. Dropping the stream cancels the statement.
+pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, EngineError>> + Send>>;
+
+/// The rows of a statement.
+pub struct QueryResult {
+    /// The schema of every batch, equal to [`Prepared::schema`].
+    pub schema: SchemaRef,
+    /// The batches.
+    pub batches: BatchStream,
+}
+
+impl Engine {
+    /// Runs a statement that answers with rows. With bound parameters it runs once per bound
+    /// row, each time on a fresh view; the results follow one another.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the parameters do not fit or the statement is an update. What goes
+    /// wrong while running comes out of the stream.
+    pub async fn query(
+        self: &Arc<Self>,
+        session: &Session,
+        prepared: &Arc<Prepared>,
+        bound: Option<&RecordBatch>,
+    ) -> Result<QueryResult, EngineError> {
+        if prepared.kind != StatementKind::Query {
+            return Err(EngineError::invalid(format!(
+                "{} returns no rows, run it as an update",
+                prepared.name()
+            )));
+        }
+        let schema = Arc::clone(&prepared.schema);
+        if let PreparedPlan::Listing = prepared.plan {
+            let statement = &prepared.statement.statement;
+            let batch = listing::rows(&self.catalog.snapshot(), session, statement)?;
+            let batches = futures::stream::iter([Ok(batch)]).boxed();
+            return Ok(QueryResult { schema, batches });
+        }
+        let bindings = bindings(prepared, bound)?;
+        let run = QueryRun {
+            engine: Arc::clone(self),
+            principal: session.principal().clone(),
+            prepared: Arc::clone(prepared),
+            timeout: session.statement_timeout().or(self.settings.statement_timeout),
+        };
+        let batches = self.execution.stream(|sender| run.run(bindings, sender));
+        Ok(QueryResult { schema, batches: Box::pin(batches) })
+    }
+
+    /// The physical plan of an analyzed plan on a fresh view, and the state that runs it.
+    pub(crate) async fn physical_plan(
+        &self,
+        principal: &Principal,
+        catalog: Arc<CatalogSnapshot>,
+        plan: LogicalPlan,
+        values: Option<&ParamValues>,
+    ) -> Result<RunnablePlan, EngineError> {
+        let mut state = self.session_state(principal, &catalog);
+        let context = self.statement_context(principal, catalog)?;
+        let cancel = CancelOnDrop(context.cancel.clone());
+        state.config_mut().set_extension::<StatementContext>(context);
+        state.mark_start_execution();
+        let plan = match values {
+            Some(values) => plan.replace_params_with_values(values)?,
+            None => plan,
+        };
+        let physical = if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+            // This way records the plan after every step, for EXPLAIN VERBOSE.
+            state.create_physical_plan(&plan).await?
+        } else {
+            let plan = state.optimizer().optimize(plan, &state, |_, _| {})?;
+            state.query_planner().create_physical_plan(&plan, &state).await?
+        };
+        Ok(RunnablePlan { state, physical, _cancel: cancel })
+    }
+}
+
+/// A plan with everything it runs with. Dropping it asks its scans to stop.
+pub(crate) struct RunnablePlan {
+    state: SessionState,
+    physical: Arc<dyn ExecutionPlan>,
+    _cancel: CancelOnDrop,
+}
+
+impl RunnablePlan {
+    pub(crate) fn start(&self) -> Result<SendableRecordBatchStream, EngineError> {
+        Ok(execute_stream(Arc::clone(&self.physical), self.state.task_ctx())?)
+    }
+}
+
+struct CancelOnDrop(CancelFlag);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// The parameter values of each execution: one without values when the statement takes none.
+fn bindings(
+    prepared: &Prepared,
+    bound: Option<&RecordBatch>,
+) -> Result<Vec<Option<ParamValues>>, EngineError> {
+    let wanted = prepared.parameters.fields().len();
+    if wanted == 0 {
+        return Ok(vec![None]);
+    }
+    let Some(bound) = bound else {
+        return Err(unbound(wanted));
+    };
+    let bound = parameters::conform(bound, &prepared.parameters)?;
+    (0..bound.num_rows()).map(|row| parameters::row(&bound, row).map(Some)).collect()
+}
+
+pub(crate) fn unbound(wanted: usize) -> EngineError {
+    EngineError::invalid(format!("the statement has {wanted} parameters, bind their values first"))
+}
+
+struct QueryRun {
+    engine: Arc<Engine>,
+    principal: Principal,
+    prepared: Arc<Prepared>,
+    timeout: Option<Duration>,
+}
+
+impl QueryRun {
+    async fn run(
+        self,
+        bindings: Vec<Option<ParamValues>>,
+        sender: mpsc::Sender<Result<RecordBatch, EngineError>>,
+    ) -> Result<(), EngineError> {
+        let mut clock = ComputeClock::new(self.timeout);
+        for values in bindings {
+            if !self.run_once(values.as_ref(), &sender, &mut clock).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the plan once; false when nobody listens any more.
+    async fn run_once(
+        &self,
+        values: Option<&ParamValues>,
+        sender: &mpsc::Sender<Result<RecordBatch, EngineError>>,
+        clock: &mut ComputeClock,
+    ) -> Result<bool, EngineError> {
+        let (prepared, catalog) = self.engine.refresh(&self.principal, &self.prepared)?;
+        let PreparedPlan::Relational(plan) = &prepared.plan else {
+            return Err(EngineError::new(ErrorKind::Internal, "a listing has no plan to run"));
+        };
+        let start = self.engine.physical_plan(&self.principal, catalog, plan.clone(), values);
+        let runnable = clock.run(start).await??;
+        let mut batches = runnable.start()?;
+        while let Some(batch) = clock.run(batches.next()).await? {
+            let batch = wire_schema::conform(batch?, &self.prepared.schema)?;
+            if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Measures the time a statement computes; the time a slow client takes is not the statement's.
+pub(crate) struct ComputeClock {
+    left: Option<Duration>,
+    allowed: Option<Duration>,
+}
+
+impl ComputeClock {
+    pub(crate) fn new(allowed: Option<Duration>) -> Self {
+        Self { left: allowed, allowed }
+    }
+
+    /// Waits for `work` as long as the statement's time allows.
+    pub(crate) async fn run<F: Future>(&mut self, work: F) -> Result<F::Output, EngineError> {
+        let Some(left) = self.left else {
+            return Ok(work.await);
+        };
+        let started = Instant::now();
+        let output = tokio::time::timeout(left, work).await.map_err(|_| {
+            EngineError::new(
+                ErrorKind::DeadlineExceeded,
+                format!(
+                    "the statement computed longer than its statement_timeout of {:?}, \
+                     narrow it or raise the limit",
+                    self.allowed.unwrap_or_default()
+                ),
+            )
+        })?;
+        self.left = Some(left.saturating_sub(started.elapsed()));
+        Ok(output)
+    }
+}

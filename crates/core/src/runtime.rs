@@ -1,0 +1,119 @@
+//! The threads that run query plans, apart from those that answer RPCs.
+//!
+//! A heavy plan never delays a heartbeat: plans are built *and* polled here, and batches reach
+//! the caller through a bounded channel. Dropping the receiving end aborts the plan.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use futures::Stream;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::EngineError;
+
+/// Batches ready for the client before the plan waits.
+const BATCHES_AHEAD_MAX: usize = 4;
+/// Blocking threads for password hashing, definitions and commits from streams.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+/// Where plans run.
+pub(crate) struct ExecutionRuntime {
+    // Taken when the engine closes; a tokio runtime must not be dropped inside another.
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl ExecutionRuntime {
+    pub(crate) fn start(threads: usize) -> Result<Self, EngineError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .thread_name("kalamdb-exec")
+            .enable_all()
+            .build()
+            .map_err(|error| EngineError::internal("start the execution runtime", error))?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Runs `work` here and waits for it; dropping the returned future aborts the work.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, EngineError>> + Send + 'static,
+    {
+        let task = self.handle.spawn(work);
+        let _abort = AbortOnDrop(task.abort_handle());
+        task.await.unwrap_or_else(|error| Err(EngineError::from_join(&error)))
+    }
+
+    /// Runs blocking work on a blocking thread and waits for it.
+    pub(crate) async fn run_blocking<T, F>(&self, work: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, EngineError> + Send + 'static,
+    {
+        let task = self.handle.spawn_blocking(work);
+        task.await.unwrap_or_else(|error| Err(EngineError::from_join(&error)))
+    }
+
+    /// Runs a producer of batches here; what it sends comes out of the returned stream.
+    pub(crate) fn stream<F, Fut>(&self, produce: F) -> ExecutionStream
+    where
+        F: FnOnce(mpsc::Sender<Result<RecordBatch, EngineError>>) -> Fut,
+        Fut: Future<Output = Result<(), EngineError>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
+        let work = produce(sender.clone());
+        let task = self.handle.spawn(async move {
+            if let Err(error) = work.await {
+                // A receiver that is gone needs no error.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        ExecutionStream { receiver, _abort: AbortOnDrop(task.abort_handle()) }
+    }
+
+    /// Stops all plans; called once, from a thread that is not part of a runtime.
+    pub(crate) fn shut_down(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for ExecutionRuntime {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The batches of a plan that runs on the execution runtime.
+pub(crate) struct ExecutionStream {
+    receiver: mpsc::Receiver<Result<RecordBatch, EngineError>>,
+    _abort: AbortOnDrop,
+}
+
+impl Stream for ExecutionStream {
+    type Item = Result<RecordBatch, EngineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(cx)
+    }
+}

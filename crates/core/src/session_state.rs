@@ -1,0 +1,85 @@
+//! The DataFusion session state statements start from: functions, limits, settings.
+//!
+//! One template is made when the engine opens; a statement clones it, gets its principal's
+//! catalog and its own view, and lets it go.
+
+use std::collections::HashMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionConfig;
+use kalamdb_commons::limits::BATCH_ROWS;
+
+use crate::session::DEFAULT_NAMESPACE;
+use crate::{EngineError, EngineSettings};
+
+/// The one catalog there is.
+pub(crate) const CATALOG: &str = "kalam";
+/// The directory statements spill to, under the data directory.
+const SPILL_DIR: &str = "spill";
+/// Memory consumers an out-of-memory error names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+/// Bytes buffered under a merge once its sort was eliminated; the default of 1 GiB is no bound.
+const SORT_PUSHDOWN_BUFFER_BYTES: usize = 2 << 20;
+
+/// Builds the template.
+pub(crate) fn template(settings: &EngineSettings) -> Result<SessionState, EngineError> {
+    let mut state = SessionStateBuilder::new_with_default_features()
+        .with_config(config(settings.execution_threads))
+        .with_runtime_env(runtime_env(settings)?)
+        // No statement reads or writes files: neither formats nor table factories exist.
+        .with_table_factories(HashMap::new())
+        .with_file_formats(Vec::new())
+        .build();
+    for function in kalamdb_tables::scalar_functions(Arc::clone(&settings.clock)) {
+        state.register_udf(function)?;
+    }
+    Ok(state)
+}
+
+fn config(partitions: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(partitions.max(1))
+        .with_default_catalog_and_schema(CATALOG, DEFAULT_NAMESPACE)
+        .with_create_default_catalog_and_schema(false)
+        // Ours shows only what the principal may see.
+        .with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.time_zone = Some(String::from("UTC"));
+    options.execution.sort_pushdown_buffer_capacity = SORT_PUSHDOWN_BUFFER_BYTES;
+    config
+}
+
+fn runtime_env(settings: &EngineSettings) -> Result<Arc<RuntimeEnv>, EngineError> {
+    let spill_dir = settings.data_dir.join(SPILL_DIR);
+    empty_directory(&spill_dir)?;
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill_dir]))
+        .with_max_temp_directory_size(settings.spill_bytes_max);
+    let pool = GreedyMemoryPool::new(settings.memory_limit_bytes);
+    Ok(RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(disk)
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, NAMED_CONSUMERS)))
+        .build_arc()?)
+}
+
+/// Removes what statements of an earlier run spilled.
+fn empty_directory(path: &Path) -> Result<(), EngineError> {
+    let empty = || -> std::io::Result<()> {
+        if path.exists() {
+            fs::remove_dir_all(path)?;
+        }
+        fs::create_dir_all(path)
+    };
+    empty().map_err(|error| EngineError::internal(&format!("empty {}", path.display()), error))
+}

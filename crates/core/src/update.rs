@@ -1,0 +1,248 @@
+//! Running statements that answer with a count: DML with its retries, definitions, session
+//! changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, RecordBatch, UInt64Array};
+use datafusion::catalog::MemTable;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, ParamValues};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Values, cast};
+use futures::StreamExt;
+use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
+use kalamdb_commons::{ErrorKind, Principal};
+
+use crate::prepared::PreparedPlan;
+use crate::query::{ComputeClock, unbound};
+use crate::session::Session;
+use crate::{Engine, EngineError, Prepared, StatementKind, definition, parameters};
+
+/// The first wait before a statement is run again; it doubles, and is jittered.
+const BACKOFF_FIRST: Duration = Duration::from_micros(200);
+
+impl Engine {
+    /// Runs a statement that answers with a count of affected rows. Each execution is atomic
+    /// and durable (as its tables are) when this returns. With several bound rows, a single-row
+    /// `INSERT … VALUES` writes them all in one commit; other statements run once per row.
+    ///
+    /// # Errors
+    /// `Conflict` when concurrent writers won on every attempt; nothing was written then.
+    pub async fn execute(
+        self: &Arc<Self>,
+        session: &Session,
+        prepared: &Arc<Prepared>,
+        bound: Option<&RecordBatch>,
+    ) -> Result<u64, EngineError> {
+        if prepared.kind != StatementKind::Update {
+            return Err(EngineError::invalid(format!(
+                "{} returns rows, run it as a query",
+                prepared.name()
+            )));
+        }
+        match &prepared.plan {
+            PreparedPlan::Relational(_) => self.execute_dml(session, prepared, bound).await,
+            PreparedPlan::SessionChange => definition::change_session(self, session, prepared),
+            PreparedPlan::Definition => {
+                let engine = Arc::clone(self);
+                let (principal, prepared) = (session.principal().clone(), Arc::clone(prepared));
+                self.execution
+                    .run_blocking(move || definition::run(&engine, &principal, &prepared))
+                    .await
+            }
+            PreparedPlan::Listing => {
+                Err(EngineError::new(ErrorKind::Internal, "a listing is no update"))
+            }
+        }
+    }
+
+    /// Runs every statement of a text in order and adds up the affected rows; stops at the first
+    /// error, statements before it stay done.
+    pub async fn execute_script(
+        self: &Arc<Self>,
+        session: &Session,
+        sql: &str,
+    ) -> Result<u64, EngineError> {
+        let statements = kalamdb_sql::parse(sql)?;
+        let mut affected = 0;
+        for statement in statements {
+            let namespace = session.namespace();
+            let statement = Arc::new(statement);
+            let prepared = self.prepare_parsed(session.principal(), &namespace, statement).await?;
+            affected += match prepared.kind {
+                StatementKind::Update => self.execute(session, &prepared, None).await?,
+                // Rows nobody asked for are still computed: errors in them are errors.
+                StatementKind::Query => {
+                    let mut result = self.query(session, &prepared, None).await?;
+                    while let Some(batch) = result.batches.next().await {
+                        batch?;
+                    }
+                    0
+                }
+            };
+        }
+        Ok(affected)
+    }
+
+    async fn execute_dml(
+        self: &Arc<Self>,
+        session: &Session,
+        prepared: &Arc<Prepared>,
+        bound: Option<&RecordBatch>,
+    ) -> Result<u64, EngineError> {
+        let run = DmlRun {
+            engine: Arc::clone(self),
+            principal: session.principal().clone(),
+            prepared: Arc::clone(prepared),
+            timeout: session.statement_timeout().or(self.settings.statement_timeout),
+        };
+        let wanted = prepared.parameters.fields().len();
+        let bound = match bound {
+            _ if wanted == 0 => None,
+            Some(bound) => Some(parameters::conform(bound, &prepared.parameters)?),
+            None => return Err(unbound(wanted)),
+        };
+        self.execution.run(run.run(bound)).await
+    }
+}
+
+struct DmlRun {
+    engine: Arc<Engine>,
+    principal: Principal,
+    prepared: Arc<Prepared>,
+    timeout: Option<Duration>,
+}
+
+impl DmlRun {
+    async fn run(self, bound: Option<RecordBatch>) -> Result<u64, EngineError> {
+        let Some(bound) = bound else {
+            return self.retried(None, None).await;
+        };
+        if bound.num_rows() > 1 && inserts_one_row(&self.prepared.plan) {
+            return self.retried(Some(&bound), None).await;
+        }
+        let mut affected = 0;
+        for row in 0..bound.num_rows() {
+            let values = parameters::row(&bound, row)?;
+            affected += self.retried(None, Some(&values)).await?;
+        }
+        Ok(affected)
+    }
+
+    /// Runs one execution until no concurrent writer is in its way.
+    async fn retried(
+        &self,
+        rows: Option<&RecordBatch>,
+        values: Option<&ParamValues>,
+    ) -> Result<u64, EngineError> {
+        let mut clock = ComputeClock::new(self.timeout);
+        let mut backoff = BACKOFF_FIRST;
+        for attempt in 1.. {
+            match self.once(rows, values, &mut clock).await {
+                Err(error)
+                    if error.kind() == ErrorKind::Conflict && attempt < STATEMENT_ATTEMPTS_MAX =>
+                {
+                    metrics::counter!("kalamdb_statement_retries_total").increment(1);
+                    tokio::time::sleep(backoff.mul_f64(rand::random_range(0.5..1.5))).await;
+                    backoff *= 2;
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    return Err(EngineError::new(
+                        ErrorKind::Conflict,
+                        format!(
+                            "concurrent writers changed the same rows in each of {attempt} \
+                             attempts, run the statement again ({error})"
+                        ),
+                    ));
+                }
+                other => return other,
+            }
+        }
+        Err(EngineError::new(ErrorKind::Conflict, "the attempts ran out"))
+    }
+
+    async fn once(
+        &self,
+        rows: Option<&RecordBatch>,
+        values: Option<&ParamValues>,
+        clock: &mut ComputeClock,
+    ) -> Result<u64, EngineError> {
+        let (prepared, catalog) = self.engine.refresh(&self.principal, &self.prepared)?;
+        let PreparedPlan::Relational(plan) = &prepared.plan else {
+            return Err(EngineError::new(ErrorKind::Internal, "the statement has no plan to run"));
+        };
+        let plan = match rows {
+            Some(rows) => insert_all(plan.clone(), rows)?,
+            None => plan.clone(),
+        };
+        let start = self.engine.physical_plan(&self.principal, catalog, plan, values);
+        let runnable = clock.run(start).await??;
+        let mut batches = runnable.start()?;
+        let mut affected = 0;
+        while let Some(batch) = clock.run(batches.next()).await? {
+            affected += count(&batch?);
+        }
+        Ok(affected)
+    }
+}
+
+/// The sink's answer: one UInt64.
+fn count(batch: &RecordBatch) -> u64 {
+    batch
+        .columns()
+        .first()
+        .and_then(|column| column.as_any().downcast_ref::<UInt64Array>())
+        .map_or(0, |counts| counts.iter().flatten().sum())
+}
+
+/// True for `INSERT … VALUES (one row)` whose parameters all stand in that row.
+fn inserts_one_row(plan: &PreparedPlan) -> bool {
+    let PreparedPlan::Relational(plan) = plan else {
+        return false;
+    };
+    let (mut one_row, mut elsewhere) = (0, false);
+    let walked = plan.apply_with_subqueries(|node| {
+        let mut placeholders = false;
+        node.apply_expressions(|expr| {
+            placeholders |= expr.exists(|expr| Ok(matches!(expr, Expr::Placeholder(_))))?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        match node {
+            LogicalPlan::Values(Values { values, .. }) if values.len() == 1 => one_row += 1,
+            _ => elsewhere |= placeholders,
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.is_ok() && one_row == 1 && !elsewhere
+}
+
+/// The plan of [`inserts_one_row`] with its one row of values evaluated for every bound row.
+fn insert_all(plan: LogicalPlan, rows: &RecordBatch) -> Result<LogicalPlan, DataFusionError> {
+    let replaced = plan.transform_up(|node| match node {
+        LogicalPlan::Values(Values { schema, mut values }) if values.len() == 1 => {
+            let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+            let exprs = values.remove(0).into_iter().zip(schema.fields()).map(|(expr, field)| {
+                let expr = expr.transform_up(|expr| match expr {
+                    Expr::Placeholder(Placeholder { id, field }) => {
+                        let column = Expr::Column(Column::new(Some("bound"), id));
+                        Ok(Transformed::yes(match field {
+                            Some(field) => cast(column, field.data_type().clone()),
+                            None => column,
+                        }))
+                    }
+                    other => Ok(Transformed::no(other)),
+                })?;
+                Ok(expr.data.alias(field.name()))
+            });
+            let exprs = exprs.collect::<Result<Vec<_>, DataFusionError>>()?;
+            let source = provider_as_source(Arc::new(table));
+            let scan = LogicalPlanBuilder::scan("bound", source, None)?.project(exprs)?.build()?;
+            Ok(Transformed::yes(scan))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(replaced.data)
+}

@@ -1,0 +1,176 @@
+//! Turns credentials into a principal with its current role.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_core::{Engine, EngineError};
+use tokio::sync::Semaphore;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use super::attempts::FailedAttempts;
+use super::password_cache::PasswordCache;
+use super::{BearerTokens, Credentials, SigningKey};
+use crate::status;
+
+/// Passwords checked at the same time; each check takes a core and 19 MiB.
+const PASSWORD_CHECKS_MAX: usize = 2;
+/// Sign-ins that may wait for their turn.
+const SIGN_INS_WAITING_MAX: usize = 256;
+
+/// Who is asking, and by which token if by one.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user, with the role it has now.
+    pub principal: Principal,
+    /// The id of the bearer token shown.
+    pub token_id: Option<Arc<str>>,
+}
+
+/// Checks credentials against the engine's users.
+pub struct Authenticator {
+    engine: Arc<Engine>,
+    tokens: BearerTokens,
+    verified: PasswordCache,
+    failures: FailedAttempts,
+    checks: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Authenticator {
+    /// An authenticator whose tokens hold for `token_lifetime`.
+    pub fn new(engine: Arc<Engine>, token_lifetime: Duration) -> Self {
+        let secret = engine.token_secret();
+        let tokens = BearerTokens::new(&SigningKey::derive(secret, "bearer token"), token_lifetime);
+        let verified = PasswordCache::new(SigningKey::derive(secret, "verified password"));
+        Self {
+            engine,
+            tokens,
+            verified,
+            failures: FailedAttempts::default(),
+            checks: Semaphore::new(PASSWORD_CHECKS_MAX),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The identity behind a request's headers.
+    ///
+    /// # Errors
+    /// `Unauthenticated` without credentials or with wrong ones, `ResourceExhausted` when the
+    /// user's password was guessed too often.
+    pub async fn identify(&self, headers: &MetadataMap) -> Result<Identity, Status> {
+        let credentials = Credentials::from_headers(headers)
+            .map_err(|error| status::refuse(ErrorKind::Unauthenticated, error.to_string()))?
+            .ok_or_else(|| {
+                status::refuse(
+                    ErrorKind::Unauthenticated,
+                    "no credentials, sign in with a user name and password or a bearer token",
+                )
+            })?;
+        self.verify(&credentials).await
+    }
+
+    /// The identity behind `credentials`; errors as [`Self::identify`].
+    pub async fn verify(&self, credentials: &Credentials) -> Result<Identity, Status> {
+        match credentials {
+            Credentials::Bearer(token) => self.verify_token(token),
+            Credentials::Basic { user, password } => {
+                let principal = self.verify_password(user, password).await?;
+                Ok(Identity { principal, token_id: None })
+            }
+        }
+    }
+
+    /// A bearer token for `principal`.
+    pub fn issue_token(&self, principal: &Principal) -> Result<String, Status> {
+        self.tokens
+            .issue(principal)
+            .map_err(|error| status::refuse(ErrorKind::Internal, error.to_string()))
+    }
+
+    fn verify_token(&self, token: &str) -> Result<Identity, Status> {
+        let claims = self
+            .tokens
+            .verify(token)
+            .map_err(|error| status::refuse(ErrorKind::Unauthenticated, error.to_string()))?;
+        let principal = self.current_principal(&claims.sub)?;
+        if principal.user_id.as_str() != claims.uid {
+            return Err(status::refuse(
+                ErrorKind::Unauthenticated,
+                "the token was issued to a user that no longer exists, sign in again",
+            ));
+        }
+        Ok(Identity { principal, token_id: Some(claims.jti.into()) })
+    }
+
+    async fn verify_password(&self, user: &str, password: &str) -> Result<Principal, Status> {
+        if self.verified.contains(user, password, Instant::now()) {
+            return self.current_principal(user);
+        }
+        let _waiting = WaitingGuard::enter(&self.waiting)?;
+        let _turn = self.checks.acquire().await.map_err(|_| {
+            status::refuse(ErrorKind::Unavailable, "the server is shutting down, try again later")
+        })?;
+        // Whoever held the turn before may have verified the same password.
+        if self.verified.contains(user, password, Instant::now()) {
+            return self.current_principal(user);
+        }
+        if self.failures.is_locked(user, Instant::now()) {
+            return Err(status::refuse(
+                ErrorKind::ResourceExhausted,
+                "too many wrong passwords for this user, try again in a minute",
+            ));
+        }
+        match self.engine.sign_in(user, password).await {
+            Ok(principal) => {
+                self.verified.insert(user, password, Instant::now());
+                Ok(principal)
+            }
+            Err(error) => Err(self.failed(user, &error)),
+        }
+    }
+
+    fn failed(&self, user: &str, error: &EngineError) -> Status {
+        if error.kind() == ErrorKind::Unauthenticated {
+            self.failures.record(user, Instant::now());
+            metrics::counter!("kalamdb_sign_in_failures_total").increment(1);
+            tracing::warn!(user = %status::one_line(user), "wrong user name or password");
+        }
+        status::from_engine(error)
+    }
+
+    /// The user with its present role; a user dropped meanwhile is refused, not "not found".
+    fn current_principal(&self, user: &str) -> Result<Principal, Status> {
+        self.engine.principal(user).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => status::refuse(
+                ErrorKind::Unauthenticated,
+                "the user no longer exists, sign in as another",
+            ),
+            _ => status::from_engine(&error),
+        })
+    }
+}
+
+/// Counts a sign-in among those that wait, as long as it lives.
+struct WaitingGuard<'a>(&'a AtomicUsize);
+
+impl<'a> WaitingGuard<'a> {
+    fn enter(waiting: &'a AtomicUsize) -> Result<Self, Status> {
+        let guard = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= SIGN_INS_WAITING_MAX {
+            return Err(status::refuse(
+                ErrorKind::ResourceExhausted,
+                "too many sign-ins at once, try again in a moment",
+            ));
+        }
+        Ok(guard)
+    }
+}
+
+impl Drop for WaitingGuard<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

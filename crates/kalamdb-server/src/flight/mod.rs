@@ -1,0 +1,250 @@
+//! The Flight SQL service: a thin shell that checks who asks, decodes, calls, and encodes.
+//!
+//! The stock service trait of the protocol's library leaves out several calls (GetSchema,
+//! PollFlightInfo, ListFlights), the session actions, and one field that JDBC looks for; so the
+//! plain Flight service is implemented here, command by command.
+
+mod actions;
+mod context;
+mod encode;
+mod get;
+mod handshake;
+mod info;
+mod ingest;
+mod list;
+pub mod metadata;
+mod put;
+mod put_stream;
+mod registry;
+mod request;
+mod session_options;
+mod sessions;
+mod statements;
+mod tickets;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use kalamdb_commons::ErrorKind;
+use kalamdb_core::Engine;
+use prost::Message;
+use tonic::{Request, Response, Status, Streaming};
+
+use self::context::RequestContext;
+use self::registry::Registry;
+use self::sessions::Sessions;
+use self::statements::{PREPARED_BOUNDS, PreparedStatement, STATEMENT_BOUNDS, Statement};
+use self::tickets::Tickets;
+use crate::auth::{Authenticator, SigningKey};
+use crate::status;
+
+/// The name of the one catalog.
+pub const CATALOG: &str = "kalam";
+/// How often idle sessions and statements are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What all requests share.
+pub(crate) struct Shared {
+    engine: Arc<Engine>,
+    authenticator: Authenticator,
+    tickets: Tickets,
+    sessions: Sessions,
+    statements: Registry<Statement>,
+    prepared: Registry<PreparedStatement>,
+    metadata: metadata::StaticAnswers,
+}
+
+/// The Flight service over an engine. Cheap to clone.
+#[derive(Clone)]
+pub struct FlightServer {
+    shared: Arc<Shared>,
+}
+
+impl FlightServer {
+    /// A service whose bearer tokens hold for `token_lifetime`.
+    ///
+    /// # Errors
+    /// When the fixed metadata answers cannot be built.
+    pub fn new(engine: Arc<Engine>, token_lifetime: Duration) -> Result<Self, Status> {
+        let tickets = Tickets::new(SigningKey::derive(engine.token_secret(), "ticket"));
+        let statement_timeout = engine.settings().statement_timeout;
+        let shared = Shared {
+            authenticator: Authenticator::new(Arc::clone(&engine), token_lifetime),
+            tickets,
+            sessions: Sessions::default(),
+            statements: Registry::new(STATEMENT_BOUNDS),
+            prepared: Registry::new(PREPARED_BOUNDS),
+            metadata: metadata::StaticAnswers::new(statement_timeout)?,
+            engine,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Forgets what nobody has used for long, again and again. Runs until dropped.
+    pub async fn sweep_forever(self) {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let shared = &self.shared;
+            shared.sessions.sweep();
+            shared.statements.sweep();
+            shared.prepared.sweep();
+            metrics::gauge!("kalamdb_sessions_open").set(shared.sessions.count() as f64);
+            metrics::gauge!("kalamdb_statements_held").set(shared.statements.count() as f64);
+            metrics::gauge!("kalamdb_prepared_statements_held").set(shared.prepared.count() as f64);
+        }
+    }
+}
+
+/// Counts and times one call.
+async fn observed<T>(
+    method: &'static str,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let started = Instant::now();
+    let outcome = call.await;
+    let code = outcome.as_ref().err().map_or(tonic::Code::Ok, Status::code);
+    metrics::counter!("kalamdb_flight_calls_total", "method" => method, "code" => format!("{code:?}"))
+        .increment(1);
+    metrics::histogram!("kalamdb_flight_call_seconds", "method" => method)
+        .record(started.elapsed().as_secs_f64());
+    outcome
+}
+
+#[tonic::async_trait]
+impl FlightService for FlightServer {
+    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
+    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
+    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
+    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
+    type DoActionStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
+    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        observed("Handshake", async {
+            let (headers, _, messages) = request.into_parts();
+            handshake::handshake(&self.shared, &headers, messages).await
+        })
+        .await
+    }
+
+    async fn list_flights(
+        &self,
+        request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        observed("ListFlights", async {
+            let context = RequestContext::open(&self.shared, &request).await?;
+            let infos = list::list_flights(&self.shared, &context, request.get_ref())?;
+            Ok(Response::new(stream::iter(infos.into_iter().map(Ok)).boxed()))
+        })
+        .await
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        observed("GetFlightInfo", async {
+            let context = RequestContext::open(&self.shared, &request).await?;
+            info::get_flight_info(&self.shared, &context, request.into_inner())
+                .await
+                .map(Response::new)
+        })
+        .await
+    }
+
+    async fn poll_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        observed("PollFlightInfo", async {
+            let context = RequestContext::open(&self.shared, &request).await?;
+            info::poll_flight_info(&self.shared, &context, request.into_inner())
+                .await
+                .map(Response::new)
+        })
+        .await
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        observed("GetSchema", async {
+            let context = RequestContext::open(&self.shared, &request).await?;
+            info::get_schema(&self.shared, &context, request.get_ref()).await.map(Response::new)
+        })
+        .await
+    }
+
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
+        observed("DoGet", async {
+            let context = RequestContext::open(&self.shared, &request).await?;
+            get::do_get(&self.shared, &context, request.get_ref()).await.map(Response::new)
+        })
+        .await
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        observed("DoPut", async {
+            let context = RequestContext::open(&self.shared, &request).await?;
+            let upload = put::do_put(&self.shared, &context, request.into_inner());
+            let result = encode::guarded_call(upload).await?;
+            Ok(Response::new(stream::iter([Ok(result)]).boxed()))
+        })
+        .await
+    }
+
+    async fn do_exchange(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        Err(status::refuse(ErrorKind::Unsupported, "DoExchange is not offered"))
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        observed("DoAction", async {
+            let body = if request.get_ref().r#type == "GetSessionOptions" {
+                let options = session_options::get(&self.shared, &request).await?;
+                Some(options.encode_to_vec().into())
+            } else {
+                let context = RequestContext::open(&self.shared, &request).await?;
+                actions::do_action(&self.shared, &context, request.into_inner()).await?
+            };
+            let results = body.map(|body| Ok(arrow_flight::Result { body }));
+            Ok(Response::new(stream::iter(results).boxed()))
+        })
+        .await
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        observed("ListActions", async {
+            RequestContext::open(&self.shared, &request).await?;
+            Ok(Response::new(stream::iter(actions::list().into_iter().map(Ok)).boxed()))
+        })
+        .await
+    }
+}

@@ -1,0 +1,179 @@
+//! `kalamdb serve`: opens the engine, listens, and on SIGTERM or SIGINT finishes what runs.
+
+use std::future::IntoFuture;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use arrow_flight::flight_service_server::FlightServiceServer;
+use kalamdb_core::Engine;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+
+use crate::config::{ServeArgs, ServerConfig, TlsFiles};
+use crate::flight::FlightServer;
+use crate::telemetry::{self, Probes};
+
+/// Calls that one connection may have open; JDBC opens many.
+const CONCURRENT_STREAMS_MAX: u32 = 256;
+/// How often the peer of an idle connection is asked whether it still lives.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long its answer may take.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same below HTTP/2.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// Bytes a client may send ahead on one stream: the next batches of an ingest.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// Bytes a client may send ahead on one connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Bytes of one HTTP/2 frame clients may send.
+const FRAME_BYTES_MAX: u32 = 1 << 20;
+/// Bytes of one request's headers.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Streams a peer may open and reset before we have looked at them.
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams we may reset because of a peer's errors before the connection is closed.
+const ERROR_RESETS_MAX: usize = 1024;
+/// How long a TLS handshake may take.
+const TLS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long running statements may go on after SIGTERM.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long tasks that did not end may keep the process.
+const RUNTIME_STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// When the configuration is not right, the data directory cannot be opened, or an address is
+/// taken.
+pub fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
+    let config = ServerConfig::resolve(arguments)?;
+    telemetry::start_logging(&config.log, config.log_format)?;
+    let probes = Probes::new(telemetry::start_metrics()?);
+    let tls = config.tls.as_ref().map(tls_config).transpose()?;
+    let engine = Engine::open(config.engine.clone())
+        .with_context(|| format!("cannot open {}", config.engine.data_dir.display()))?;
+    if engine.root_password_written() {
+        let path = config.engine.data_dir.join("root-password");
+        eprintln!("the password of root was written to {}", path.display());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.rpc_threads)
+        .thread_name("kalamdb-rpc")
+        .enable_all()
+        .build()
+        .context("cannot start the request threads")?;
+    let served = runtime.block_on(serve(Arc::clone(&engine), &config, tls, probes));
+    // Whoever did not finish within the drain is cut off now, before storage closes.
+    runtime.shutdown_timeout(RUNTIME_STOP_MAX);
+    engine.close();
+    served
+}
+
+async fn serve(
+    engine: Arc<Engine>,
+    config: &ServerConfig,
+    tls: Option<ServerTlsConfig>,
+    probes: Probes,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let listener = bind(config.listen).await?;
+    let metrics_listener = bind(config.metrics_listen).await?;
+    let flight_address = listener.local_addr().context("cannot tell the address")?;
+    let metrics_address = metrics_listener.local_addr().context("cannot tell the address")?;
+
+    let flight = FlightServer::new(engine, config.token_lifetime)
+        .map_err(|status| anyhow::anyhow!("cannot start the service: {}", status.message()))?;
+    tokio::spawn(flight.clone().sweep_forever());
+    tokio::spawn(probes.clone().serve(metrics_listener));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<FlightServiceServer<FlightServer>>().await;
+    let service = FlightServiceServer::new(flight)
+        .max_decoding_message_size(config.message_bytes_max)
+        .max_encoding_message_size(usize::MAX);
+
+    let stop = CancellationToken::new();
+    let incoming =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+    let server = transport(tls)?
+        .add_service(health_service)
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+    let mut server = pin!(server.into_future());
+    probes.set_ready(true);
+    println!("ready flight={flight_address} metrics={metrics_address}");
+
+    tokio::select! {
+        ended = &mut server => return ended.context("the server stopped"),
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what runs"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: finishing what runs"),
+    }
+    probes.set_ready(false);
+    health.set_not_serving::<FlightServiceServer<FlightServer>>().await;
+    stop.cancel();
+    tokio::select! {
+        ended = tokio::time::timeout(DRAIN_MAX, server) => match ended {
+            Ok(ended) => ended.context("the server stopped"),
+            Err(_) => {
+                tracing::warn!("statements still run after {DRAIN_MAX:?}, cutting them off");
+                Ok(())
+            }
+        },
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+fn transport(tls: Option<ServerTlsConfig>) -> anyhow::Result<Server> {
+    let server = Server::builder()
+        .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
+        .http2_max_local_error_reset_streams(Some(ERROR_RESETS_MAX))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX);
+    match tls {
+        Some(tls) => server.tls_config(tls).context("the TLS certificate or key does not work"),
+        None => Ok(server),
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn tls_config(files: &TlsFiles) -> anyhow::Result<ServerTlsConfig> {
+    ensure_private(&files.key)?;
+    let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
+    let config = ServerTlsConfig::new().identity(identity).timeout(TLS_TIMEOUT);
+    Ok(match &files.client_authority {
+        Some(path) => config.client_ca_root(Certificate::from_pem(read(path)?)),
+        None => config,
+    })
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A key that everybody on the machine can read is no secret.
+fn ensure_private(key: &Path) -> anyhow::Result<()> {
+    let mode =
+        std::fs::metadata(key).with_context(|| format!("cannot read {}", key.display()))?.mode();
+    ensure!(
+        mode & 0o004 == 0,
+        "everybody can read the private key {}, run chmod 600 on it",
+        key.display()
+    );
+    Ok(())
+}

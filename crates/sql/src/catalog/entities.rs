@@ -1,0 +1,70 @@
+//! What the catalog keeps of each object.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kalamdb_commons::{NamespaceId, Principal, Role, TableDefinition, UserId};
+use kalamdb_store::TableLayout;
+use serde::{Deserialize, Serialize};
+
+/// A namespace: a schema, in SQL terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Its identity; never given to another namespace.
+    pub id: NamespaceId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Who created it.
+    pub created_by: UserId,
+    /// When, µs since the Unix epoch.
+    pub created_at_us: i64,
+}
+
+/// A user account.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Partition key of the user's rows; never given to another user.
+    pub id: UserId,
+    /// The name the user signs in with.
+    pub name: Arc<str>,
+    /// What the user may do.
+    pub role: Role,
+    /// Argon2id, in PHC string form.
+    pub(crate) password_hash: String,
+    /// When the user was created, µs since the Unix epoch.
+    pub created_at_us: i64,
+    /// When password or role were last set, µs since the Unix epoch.
+    pub updated_at_us: i64,
+}
+
+impl User {
+    /// The principal statements of this user run for.
+    pub fn principal(&self) -> Principal {
+        Principal { user_id: self.id.clone(), user_name: Arc::clone(&self.name), role: self.role }
+    }
+}
+
+/// Without the password hash.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A table, ready to be read and written.
+pub struct TableEntry {
+    /// The newest version of its definition.
+    pub definition: Arc<TableDefinition>,
+    /// How its rows are stored.
+    pub layout: Arc<TableLayout>,
+}
+
+impl fmt::Debug for TableEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableEntry").field("definition", &self.definition).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,49 @@
+//! Reads the whole catalog at the start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kalamdb_commons::TableDefinition;
+use kalamdb_store::TableLayout;
+
+use super::entities::TableEntry;
+use super::{Catalog, CatalogSnapshot};
+use crate::error::SqlError;
+
+impl Catalog {
+    /// Everything stored, as one snapshot.
+    pub(super) fn load(&self) -> Result<CatalogSnapshot, SqlError> {
+        let view = self.view()?;
+        let mut snapshot = CatalogSnapshot::default();
+        for item in self.namespaces.scan_iter(Arc::clone(&view)) {
+            let (_, namespace) = item?;
+            snapshot.put_namespace(Arc::new(namespace));
+        }
+        let mut versions: BTreeMap<_, Vec<Arc<TableDefinition>>> = BTreeMap::new();
+        for item in self.tables.scan_iter(Arc::clone(&view)) {
+            let ((table, version), definition) = item?;
+            if definition.id != table || definition.schema_version != version {
+                return Err(SqlError::DamagedCatalog {
+                    reason: format!(
+                        "the entry of table {table} version {version} holds table {} version {}",
+                        definition.id, definition.schema_version
+                    ),
+                });
+            }
+            versions.entry(table).or_default().push(Arc::new(definition));
+        }
+        for mut definitions in versions.into_values() {
+            // Keys order by version, so the newest comes last.
+            let Some(newest) = definitions.pop() else { continue };
+            let layout = TableLayout::with_versions(Arc::clone(&newest), &definitions)?;
+            let entry = TableEntry { definition: newest, layout: Arc::new(layout) };
+            snapshot.put_table(Arc::new(entry))?;
+        }
+        for item in self.users.scan_iter(view) {
+            let (_, user) = item?;
+            snapshot.put_user(Arc::new(user));
+        }
+        snapshot.advance_version();
+        Ok(snapshot)
+    }
+}

@@ -1,0 +1,202 @@
+//! One state of the catalog, never changed once published.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kalamdb_commons::{NamespaceId, Principal, Role, TableId};
+
+use super::entities::{Namespace, TableEntry, User};
+use super::{DEFAULT_NAMESPACE, RESERVED_NAMESPACES};
+use crate::TableName;
+use crate::error::{ObjectKind, SqlError};
+use crate::parse::not_found;
+
+/// Everything that exists, as of one change of the catalog. Cloning shares all entries.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogSnapshot {
+    version: u64,
+    namespaces: BTreeMap<Arc<str>, NamespaceEntry>,
+    tables: HashMap<TableId, Arc<TableEntry>>,
+    users: BTreeMap<Arc<str>, Arc<User>>,
+}
+
+#[derive(Debug, Clone)]
+struct NamespaceEntry {
+    namespace: Arc<Namespace>,
+    tables: BTreeMap<Arc<str>, Arc<TableEntry>>,
+}
+
+impl CatalogSnapshot {
+    /// Counts the changes since the process began; a cache key, not a stored number.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// All namespaces by name, the reserved ones not among them.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<Namespace>> {
+        self.namespaces.values().map(|entry| &entry.namespace)
+    }
+
+    /// The namespace called `name`.
+    pub fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
+        self.namespaces.get(name).map(|entry| &entry.namespace)
+    }
+
+    /// All tables by namespace and name.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<TableEntry>> {
+        self.namespaces.values().flat_map(|entry| entry.tables.values())
+    }
+
+    /// The tables of one namespace by name; none when there is no such namespace.
+    pub fn tables_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<TableEntry>> {
+        self.namespaces.get(namespace).into_iter().flat_map(|entry| entry.tables.values())
+    }
+
+    /// A table by namespace and name.
+    pub fn table(&self, namespace: &str, name: &str) -> Option<&Arc<TableEntry>> {
+        self.namespaces.get(namespace)?.tables.get(name)
+    }
+
+    /// A table by its id.
+    pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableEntry>> {
+        self.tables.get(&id)
+    }
+
+    /// All users by name.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
+    /// The user called `name`.
+    pub fn user(&self, name: &str) -> Option<&Arc<User>> {
+        self.users.get(name)
+    }
+
+    /// The namespaces a principal may know of, by name: a namespace is hidden from the role
+    /// `user` when it holds tables and every one of them is. `default` never is.
+    pub fn visible_namespaces(&self, principal: &Principal) -> Vec<Arc<Namespace>> {
+        self.namespaces
+            .values()
+            .filter(|entry| {
+                principal.has_role(Role::Service)
+                    || &*entry.namespace.name == DEFAULT_NAMESPACE
+                    || entry.tables.is_empty()
+                    || entry.tables.values().any(|table| table.is_visible_to(principal))
+            })
+            .map(|entry| Arc::clone(&entry.namespace))
+            .collect()
+    }
+
+    /// The tables a principal may know of, by namespace and name.
+    pub fn visible_tables(&self, principal: &Principal) -> Vec<Arc<TableEntry>> {
+        self.tables().filter(|table| table.is_visible_to(principal)).cloned().collect()
+    }
+
+    /// The users a principal may know of, by name: all for dba and above, else only itself.
+    pub fn visible_users(&self, principal: &Principal) -> Vec<Arc<User>> {
+        self.users()
+            .filter(|user| principal.has_role(Role::Dba) || user.id == principal.user_id)
+            .cloned()
+            .collect()
+    }
+
+    /// The namespace a statement names.
+    ///
+    /// # Errors
+    /// NotFound, with the most similar name the principal may know of.
+    pub fn resolve_namespace(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<&Arc<Namespace>, SqlError> {
+        self.namespace(name).ok_or_else(|| {
+            let visible = self.visible_namespaces(principal);
+            let names = visible.iter().map(|namespace| &*namespace.name);
+            not_found(ObjectKind::Namespace, name, names.chain(RESERVED_NAMESPACES))
+        })
+    }
+
+    /// The table a statement names; the caller then asks whether the principal may use it.
+    ///
+    /// # Errors
+    /// NotFound, with the most similar name the principal may know of.
+    pub fn resolve_table(
+        &self,
+        principal: &Principal,
+        default_namespace: &str,
+        name: &TableName,
+    ) -> Result<&Arc<TableEntry>, SqlError> {
+        let namespace = name.namespace_or(default_namespace);
+        if self.namespace(namespace).is_none() && !RESERVED_NAMESPACES.contains(&namespace) {
+            self.resolve_namespace(principal, namespace)?;
+        }
+        self.table(namespace, &name.table).ok_or_else(|| {
+            let visible: Vec<_> = self
+                .tables_in(namespace)
+                .filter(|table| table.is_visible_to(principal))
+                .map(|table| Arc::clone(&table.definition.name))
+                .collect();
+            SqlError::NotFound {
+                object: ObjectKind::Table,
+                name: format!("{namespace}.{}", name.table),
+                suggestion: crate::nearest(&name.table, visible.iter().map(|name| &**name)),
+            }
+        })
+    }
+
+    pub(super) fn advance_version(&mut self) {
+        self.version += 1;
+    }
+
+    pub(super) fn put_namespace(&mut self, namespace: Arc<Namespace>) {
+        let name = Arc::clone(&namespace.name);
+        let entry = NamespaceEntry { namespace, tables: BTreeMap::new() };
+        self.namespaces.insert(name, entry);
+    }
+
+    /// Removes a namespace and its tables.
+    pub(super) fn remove_namespace(&mut self, name: &str) {
+        let Some(entry) = self.namespaces.remove(name) else { return };
+        for table in entry.tables.values() {
+            self.tables.remove(&table.definition.id);
+        }
+    }
+
+    /// Adds a table, or replaces an older version of it.
+    pub(super) fn put_table(&mut self, table: Arc<TableEntry>) -> Result<(), SqlError> {
+        let definition = &table.definition;
+        let namespace_id = |entry: &NamespaceEntry| entry.namespace.id;
+        let known: Option<NamespaceId> =
+            self.namespaces.get(&definition.namespace).map(namespace_id);
+        if known != Some(definition.namespace_id) {
+            return Err(SqlError::DamagedCatalog {
+                reason: format!(
+                    "table {} stands in namespace {}, which does not exist",
+                    definition.qualified_name(),
+                    definition.namespace_id
+                ),
+            });
+        }
+        if let Some(entry) = self.namespaces.get_mut(&definition.namespace) {
+            self.tables.insert(definition.id, Arc::clone(&table));
+            entry.tables.insert(Arc::clone(&definition.name), table);
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_table(&mut self, table: &TableEntry) {
+        let definition = &table.definition;
+        self.tables.remove(&definition.id);
+        if let Some(entry) = self.namespaces.get_mut(&definition.namespace) {
+            entry.tables.remove(&definition.name);
+        }
+    }
+
+    pub(super) fn put_user(&mut self, user: Arc<User>) {
+        self.users.insert(Arc::clone(&user.name), user);
+    }
+
+    pub(super) fn remove_user(&mut self, name: &str) {
+        self.users.remove(name);
+    }
+}

@@ -1,0 +1,239 @@
+//! What can be wrong with a statement or with what it names.
+
+use std::fmt;
+
+use kalamdb_commons::{ErrorKind, Role, TypeError};
+use kalamdb_store::StoreError;
+use thiserror::Error;
+
+/// A place in the SQL text, both numbers from 1, columns counted in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// The line.
+    pub line: u64,
+    /// The character within the line.
+    pub column: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// What sort of object a message speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// The catalog (there is one, `kalam`).
+    Catalog,
+    /// A namespace.
+    Namespace,
+    /// A table.
+    Table,
+    /// A column.
+    Column,
+    /// A user.
+    User,
+    /// A session setting.
+    Setting,
+    /// An option in WITH (…).
+    Option,
+    /// A column type.
+    Type,
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Catalog => "catalog",
+            Self::Namespace => "namespace",
+            Self::Table => "table",
+            Self::Column => "column",
+            Self::User => "user",
+            Self::Setting => "setting",
+            Self::Option => "option",
+            Self::Type => "type",
+        })
+    }
+}
+
+/// An error of parsing or of the catalog. The message is one line and says what would be right.
+#[derive(Debug, Error)]
+pub enum SqlError {
+    /// The text is not a statement of our grammar.
+    #[error("{message}{}", at(.position))]
+    Syntax {
+        /// What was expected and what stands there.
+        message: String,
+        /// Where, when the parser knows.
+        position: Option<Position>,
+    },
+    /// The text is understood, and what it asks for is not offered.
+    #[error("{what} is not supported{}{}", advice_suffix(.advice), at(.position))]
+    Unsupported {
+        /// The statement or clause, as users write it.
+        what: String,
+        /// What to do instead; empty when there is nothing to say.
+        advice: String,
+        /// Where it begins.
+        position: Option<Position>,
+    },
+    /// The statement is well-formed but says something that cannot be.
+    #[error("{message}{}", at(.position))]
+    Invalid {
+        /// What is wrong and what would be right.
+        message: String,
+        /// Where, when known.
+        position: Option<Position>,
+    },
+    /// A bound on the text was exceeded.
+    #[error("{what} exceeds the limit of {limit}, {advice}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// The named object does not exist, or the caller may not know that it does.
+    #[error("{object} {} does not exist{}", quoted(.name), did_you_mean(.suggestion))]
+    NotFound {
+        /// What sort of object was looked for.
+        object: ObjectKind,
+        /// The name looked for.
+        name: String,
+        /// An existing name that looks like it.
+        suggestion: Option<String>,
+    },
+    /// An object of that name exists.
+    #[error("{object} {} already exists", quoted(.name))]
+    AlreadyExists {
+        /// What sort of object it is.
+        object: ObjectKind,
+        /// Its name.
+        name: String,
+    },
+    /// The principal's role does not allow this.
+    #[error("user '{user}' (role {role}) may not {action}, {advice}")]
+    PermissionDenied {
+        /// Who asked.
+        user: String,
+        /// The role the user has.
+        role: Role,
+        /// What was refused, as a verb phrase.
+        action: String,
+        /// What would be needed.
+        advice: String,
+    },
+    /// The user is unknown or the password is wrong; which of the two is not told.
+    #[error("the user name or the password is wrong")]
+    WrongPassword,
+    /// DROP NAMESPACE of a namespace with tables.
+    #[error("namespace '{namespace}' holds {tables} table(s), drop them first or add CASCADE")]
+    NamespaceNotEmpty {
+        /// The namespace.
+        namespace: String,
+        /// Tables in it.
+        tables: usize,
+    },
+    /// A type in a column definition cannot be.
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    /// A password could not be hashed or a stored hash not be read.
+    #[error("cannot process the password of user '{user}': {reason}")]
+    PasswordHash {
+        /// The user.
+        user: String,
+        /// The library's reason.
+        reason: String,
+    },
+    /// The catalog as stored contradicts itself.
+    #[error("the stored catalog is damaged: {reason}")]
+    DamagedCatalog {
+        /// What contradicts what.
+        reason: String,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SqlError {
+    /// What the caller should do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Syntax { .. } | Self::Invalid { .. } | Self::Type(_) => ErrorKind::InvalidInput,
+            Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::TooLarge { .. } => ErrorKind::InvalidInput,
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
+            Self::WrongPassword => ErrorKind::Unauthenticated,
+            Self::NamespaceNotEmpty { .. } => ErrorKind::FailedPrecondition,
+            Self::PasswordHash { .. } => ErrorKind::Internal,
+            Self::DamagedCatalog { .. } => ErrorKind::DataLoss,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    /// Where in the text the error is, when it has a place there.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Syntax { position, .. }
+            | Self::Unsupported { position, .. }
+            | Self::Invalid { position, .. } => *position,
+            _ => None,
+        }
+    }
+
+    /// An [`SqlError::Invalid`] without a position.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), position: None }
+    }
+
+    /// An [`SqlError::Unsupported`] without a position.
+    pub fn unsupported(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), advice: advice.into(), position: None }
+    }
+
+    /// The same error, placed at `place` unless it has a place already.
+    pub(crate) fn at(mut self, place: Option<Position>) -> Self {
+        match &mut self {
+            Self::Syntax { position, .. }
+            | Self::Unsupported { position, .. }
+            | Self::Invalid { position, .. } => *position = position.or(place),
+            _ => {}
+        }
+        self
+    }
+}
+
+fn at(position: &Option<Position>) -> String {
+    position.map(|position| format!(" (at {position})")).unwrap_or_default()
+}
+
+fn advice_suffix(advice: &str) -> String {
+    if advice.is_empty() { String::new() } else { format!(", {advice}") }
+}
+
+fn did_you_mean(suggestion: &Option<String>) -> String {
+    match suggestion {
+        Some(name) => format!(", did you mean {}?", quoted(name)),
+        None => String::new(),
+    }
+}
+
+/// A name for a message: control characters escaped, long names cut.
+fn quoted(name: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 200;
+    let mut shown: String = name.chars().take(SHOWN_CHARS_MAX).flat_map(escape_control).collect();
+    if name.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    format!("'{shown}'")
+}
+
+fn escape_control(c: char) -> Vec<char> {
+    if c.is_control() { c.escape_default().collect() } else { vec![c] }
+}

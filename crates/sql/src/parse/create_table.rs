@@ -1,0 +1,424 @@
+//! CREATE [USER | SHARED] TABLE.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use kalamdb_commons::limits::TABLE_COLUMNS_MAX;
+use kalamdb_commons::{ColumnType, TableDefinition, TableOptions, TableType};
+
+use crate::TableName;
+use crate::error::{ObjectKind, SqlError};
+use crate::parse::column_types::column_type;
+use crate::parse::default_values::default_clause;
+use crate::parse::names::{check_new_name, not_found, quote_name};
+use crate::parse::options;
+use crate::parse::reader::{Reader, is_word};
+use crate::parse::statement::{CreateTable, NewColumn, Statement};
+
+/// Names no declared column may have: system columns, and what storage adds beside them.
+const RESERVED_COLUMNS: [&str; 8] =
+    ["_row_id", "_updated", "_deleted", "_commit_seq", "_location", "_image", "_user_id", "_shard"];
+
+/// True when, after CREATE, a table's definition begins. `CREATE USER TABLE` makes a USER table;
+/// a user of that name is written `CREATE USER "table"`.
+pub(crate) fn is_create_table(reader: &Reader) -> bool {
+    let typed = ["USER", "SHARED", "STREAM"].iter().any(|word| reader.peek_word(word));
+    is_word(reader.peek_nth(usize::from(typed)), "TABLE")
+}
+
+/// The rest of the statement after CREATE.
+pub(crate) fn create_table(reader: &mut Reader) -> Result<Statement, SqlError> {
+    let start = reader.position();
+    let written_type = if reader.eat_word("SHARED") {
+        Some(TableType::Shared)
+    } else if reader.eat_word("USER") {
+        Some(TableType::User)
+    } else if reader.peek_word("STREAM") {
+        return Err(stream_refused().at(start));
+    } else {
+        None
+    };
+    reader.expect_word("TABLE")?;
+    let if_not_exists = reader.if_not_exists();
+    let name = reader.table_name()?;
+    if reader.peek_word("AS") || reader.peek_word("LIKE") || reader.peek_word("CLONE") {
+        let word = reader.peek_any_word().unwrap_or_default();
+        let advice = "declare the columns, then INSERT … SELECT";
+        return Err(reader.unsupported(&format!("CREATE TABLE … {word}"), advice));
+    }
+    let body = body(reader)?;
+    let tail = tail(reader)?;
+    if reader.peek_word("AS") {
+        let advice = "create the table, then INSERT … SELECT";
+        return Err(reader.unsupported("CREATE TABLE … AS", advice));
+    }
+    let table = CreateTable {
+        name,
+        if_not_exists,
+        table_type: merge_types(written_type, tail.options.table_type).map_err(|e| e.at(start))?,
+        columns: body.columns,
+        primary_key: body.primary_key,
+        options: tail.options.options,
+        comment: tail.comment,
+    };
+    if table.table_type != TableType::Shared && tail.options.access_level_written {
+        return Err(SqlError::invalid(
+            "ACCESS_LEVEL is for SHARED tables, rows of a USER table are their owner's alone",
+        )
+        .at(start));
+    }
+    let table = with_not_null_keys(table);
+    check_create_table(&table).map_err(|error| error.at(start))?;
+    Ok(Statement::CreateTable(Box::new(table)))
+}
+
+pub(crate) fn stream_refused() -> SqlError {
+    SqlError::unsupported("a STREAM table", "use a SHARED or USER table")
+}
+
+fn merge_types(
+    written: Option<TableType>,
+    option: Option<TableType>,
+) -> Result<TableType, SqlError> {
+    match (written, option) {
+        (Some(written), Some(option)) if written != option => Err(SqlError::invalid(format!(
+            "the table is {} by its statement and {} by its TYPE option, say it once",
+            written.as_str(),
+            option.as_str()
+        ))),
+        (written, option) => Ok(written.or(option).unwrap_or(TableType::Shared)),
+    }
+}
+
+/// What stands between the table's brackets.
+#[derive(Default)]
+struct Body {
+    columns: Vec<NewColumn>,
+    primary_key: Vec<String>,
+}
+
+fn body(reader: &mut Reader) -> Result<Body, SqlError> {
+    reader.expect(&Token::LParen)?;
+    let mut body = Body::default();
+    loop {
+        if matches!(reader.peek(), Token::RParen) {
+            // A comma may stand after the last column.
+            break;
+        }
+        if !constraint(reader, &mut body)? {
+            column(reader, &mut body)?;
+        }
+        if body.columns.len() > TABLE_COLUMNS_MAX {
+            return Err(too_many_columns());
+        }
+        if !reader.eat(&Token::Comma) {
+            break;
+        }
+    }
+    reader.expect(&Token::RParen)?;
+    Ok(body)
+}
+
+/// A table constraint; false when a column comes next.
+fn constraint(reader: &mut Reader, body: &mut Body) -> Result<bool, SqlError> {
+    if reader.peek_word("CONSTRAINT") {
+        reader.next();
+        reader.name("the constraint's name")?;
+    }
+    if is_word(reader.peek(), "PRIMARY") && is_word(reader.peek_nth(1), "KEY") {
+        let position = reader.position();
+        reader.eat_words(&["PRIMARY", "KEY"]);
+        reader.expect(&Token::LParen)?;
+        let mut columns = vec![key_column(reader)?];
+        while reader.eat(&Token::Comma) {
+            columns.push(key_column(reader)?);
+        }
+        reader.expect(&Token::RParen)?;
+        set_primary_key(body, columns).map_err(|error| error.at(position))?;
+        return Ok(true);
+    }
+    let bracket_follows = matches!(reader.peek_nth(1), Token::LParen);
+    for word in ["UNIQUE", "CHECK"] {
+        if reader.peek_word(word) && bracket_follows {
+            return Err(refused_constraint(reader, word));
+        }
+    }
+    if is_word(reader.peek(), "FOREIGN") && is_word(reader.peek_nth(1), "KEY") {
+        return Err(refused_constraint(reader, "FOREIGN KEY"));
+    }
+    Ok(false)
+}
+
+fn key_column(reader: &mut Reader) -> Result<String, SqlError> {
+    let name = reader.name("a key column")?;
+    if reader.peek_word("DESC") {
+        return Err(reader.unsupported("a descending key", "keys are read in both directions"));
+    }
+    reader.eat_word("ASC");
+    Ok(name)
+}
+
+fn refused_constraint(reader: &Reader, word: &str) -> SqlError {
+    let advice = match word {
+        "UNIQUE" => "use PRIMARY KEY",
+        _ => "check the values before they are written",
+    };
+    reader.unsupported(word, advice)
+}
+
+fn set_primary_key(body: &mut Body, columns: Vec<String>) -> Result<(), SqlError> {
+    if !body.primary_key.is_empty() {
+        return Err(SqlError::invalid(
+            "the table has two primary keys, write PRIMARY KEY (a, b) for a key of two columns",
+        ));
+    }
+    body.primary_key = columns;
+    Ok(())
+}
+
+fn column(reader: &mut Reader, body: &mut Body) -> Result<(), SqlError> {
+    let name = reader.name("a column name")?;
+    let (column_type, mut column_default) = column_type_and_default(reader)?;
+    let serial = column_default.is_some();
+    let mut column =
+        NewColumn { name, column_type, nullable: !serial, default: None, comment: None };
+    let mut null_written = false;
+    loop {
+        let position = reader.position();
+        if reader.eat_words(&["NOT", "NULL"]) {
+            column.nullable = false;
+        } else if reader.eat_word("NULL") {
+            null_written = true;
+        } else if reader.eat_words(&["PRIMARY", "KEY"]) {
+            set_primary_key(body, vec![column.name.clone()]).map_err(|e| e.at(position))?;
+        } else if reader.eat_word("DEFAULT") {
+            if column_default.is_some() {
+                return Err(SqlError::invalid("the column has two defaults").at(position));
+            }
+            column_default = Some(default_clause(reader)?);
+        } else if is_generated(reader) {
+            generated(reader, &column.column_type).map_err(|error| error.at(position))?;
+            column_default = Some(SERIAL_DEFAULT.to_owned());
+        } else if reader.eat_word("COMMENT") {
+            column.comment = Some(reader.string("the comment as a string literal")?);
+        } else if reader.peek_word("CONSTRAINT") {
+            reader.next();
+            reader.name("the constraint's name")?;
+        } else if let Some(word) = refused_column_option(reader) {
+            return Err(refused_constraint(reader, word));
+        } else {
+            break;
+        }
+        if null_written && !column.nullable {
+            return Err(SqlError::invalid(format!(
+                "column {} is both NULL and NOT NULL, say one of them",
+                quote_name(&column.name)
+            ))
+            .at(position));
+        }
+    }
+    column.default = column_default;
+    body.columns.push(column);
+    Ok(())
+}
+
+/// What AUTO_INCREMENT and SERIAL stand for.
+const SERIAL_DEFAULT: &str = "SNOWFLAKE_ID()";
+
+/// A type; SERIAL brings its default along.
+fn column_type_and_default(reader: &mut Reader) -> Result<(ColumnType, Option<String>), SqlError> {
+    if reader.eat_word("SERIAL") || reader.eat_word("BIGSERIAL") {
+        return Ok((ColumnType::Int64, Some(SERIAL_DEFAULT.to_owned())));
+    }
+    Ok((column_type(reader)?, None))
+}
+
+fn is_generated(reader: &Reader) -> bool {
+    ["AUTO_INCREMENT", "AUTOINCREMENT", "GENERATED"].iter().any(|word| reader.peek_word(word))
+}
+
+/// `AUTO_INCREMENT` and `GENERATED {ALWAYS | BY DEFAULT} AS IDENTITY`.
+fn generated(reader: &mut Reader, column_type: &ColumnType) -> Result<(), SqlError> {
+    if reader.eat_word("GENERATED") {
+        if reader.eat_word("ALWAYS") {
+            let advice = "use GENERATED BY DEFAULT AS IDENTITY";
+            return Err(SqlError::unsupported("GENERATED ALWAYS", advice));
+        }
+        if !reader.eat_words(&["BY", "DEFAULT", "AS", "IDENTITY"]) {
+            return Err(reader.expected("BY DEFAULT AS IDENTITY"));
+        }
+    } else {
+        reader.next();
+    }
+    if *column_type != ColumnType::Int64 {
+        return Err(SqlError::invalid(format!(
+            "generated numbers need a BIGINT column, the column is {column_type}"
+        )));
+    }
+    Ok(())
+}
+
+fn refused_column_option(reader: &Reader) -> Option<&'static str> {
+    ["UNIQUE", "CHECK", "REFERENCES", "COLLATE"].into_iter().find(|word| reader.peek_word(word))
+}
+
+/// What stands after the table's brackets.
+struct Tail {
+    options: options::WrittenOptions,
+    comment: Option<String>,
+}
+
+fn tail(reader: &mut Reader) -> Result<Tail, SqlError> {
+    let mut tail = Tail { options: options::WrittenOptions::default(), comment: None };
+    loop {
+        if reader.peek_word("WITH") && matches!(reader.peek_nth(1), Token::LParen) {
+            reader.next();
+            options::with_options(reader, &mut tail.options)?;
+        } else if tail.comment.is_none() && reader.eat_word("COMMENT") {
+            reader.eat(&Token::Eq);
+            tail.comment = Some(reader.string("the comment as a string literal")?);
+        } else {
+            return Ok(tail);
+        }
+    }
+}
+
+/// Key columns are NOT NULL whether they say so or not.
+fn with_not_null_keys(mut table: CreateTable) -> CreateTable {
+    for column in &mut table.columns {
+        if table.primary_key.contains(&column.name) {
+            column.nullable = false;
+        }
+    }
+    table
+}
+
+fn too_many_columns() -> SqlError {
+    SqlError::TooLarge {
+        what: "the number of columns",
+        limit: TABLE_COLUMNS_MAX,
+        advice: "use STRUCT or JSON columns, or several tables",
+    }
+}
+
+/// Checks a definition from whatever source: names, number and order of columns, the key.
+pub fn check_create_table(table: &CreateTable) -> Result<(), SqlError> {
+    check_new_name(ObjectKind::Table, &table.name.table)?;
+    if table.table_type == TableType::Stream {
+        return Err(stream_refused());
+    }
+    if table.columns.is_empty() {
+        return Err(SqlError::invalid("a table needs at least one column"));
+    }
+    if table.columns.len() > TABLE_COLUMNS_MAX {
+        return Err(too_many_columns());
+    }
+    let mut names = HashSet::with_capacity(table.columns.len());
+    for column in &table.columns {
+        check_new_name(ObjectKind::Column, &column.name)?;
+        let shown = quote_name(&column.name);
+        if RESERVED_COLUMNS.contains(&column.name.as_str()) {
+            return Err(SqlError::invalid(format!(
+                "the column name {shown} is reserved for a system column, use another"
+            )));
+        }
+        if !names.insert(column.name.as_str()) {
+            return Err(SqlError::invalid(format!(
+                "column {shown} is declared twice, give each column its own name"
+            )));
+        }
+        if !column.nullable && column.default.as_deref() == Some("NULL") {
+            return Err(SqlError::invalid(format!("column {shown} is NOT NULL with DEFAULT NULL")));
+        }
+    }
+    check_primary_key(table)
+}
+
+fn check_primary_key(table: &CreateTable) -> Result<(), SqlError> {
+    let mut seen = HashSet::new();
+    for name in &table.primary_key {
+        let Some(column) = table.columns.iter().find(|column| column.name == *name) else {
+            let known = table.columns.iter().map(|column| column.name.as_str());
+            return Err(not_found(ObjectKind::Column, name, known));
+        };
+        let shown = quote_name(name);
+        if !seen.insert(name.as_str()) {
+            return Err(SqlError::invalid(format!("column {shown} stands twice in the key")));
+        }
+        if !column.column_type.can_be_key() {
+            return Err(SqlError::invalid(format!(
+                "column {shown} cannot be a key: values of {} have no order, use another type",
+                column.column_type
+            )));
+        }
+        if column.nullable {
+            return Err(SqlError::invalid(format!("key column {shown} must be NOT NULL")));
+        }
+    }
+    Ok(())
+}
+
+impl CreateTable {
+    /// A SHARED table without a key whose columns hold what `schema` describes. Every column may
+    /// be NULL: the rows to come decide, not the first batch's schema.
+    ///
+    /// # Errors
+    /// Types no column can hold, and names no column may have.
+    pub fn for_schema(name: TableName, schema: &Schema) -> Result<Self, SqlError> {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| {
+                Ok(NewColumn {
+                    name: field.name().clone(),
+                    column_type: ColumnType::from_arrow(field).map_err(|error| {
+                        let column = quote_name(field.name());
+                        SqlError::invalid(format!("column {column}: {error}"))
+                    })?,
+                    nullable: true,
+                    default: None,
+                    comment: None,
+                })
+            })
+            .collect::<Result<Vec<_>, SqlError>>()?;
+        let table = Self {
+            name,
+            if_not_exists: false,
+            table_type: TableType::Shared,
+            columns,
+            primary_key: Vec::new(),
+            options: TableOptions::default(),
+            comment: None,
+        };
+        check_create_table(&table)?;
+        Ok(table)
+    }
+
+    /// The statement that would define the same table.
+    pub fn of(definition: &Arc<TableDefinition>) -> Self {
+        let columns = definition
+            .columns
+            .iter()
+            .map(|column| NewColumn {
+                name: column.name.to_string(),
+                column_type: column.column_type.clone(),
+                nullable: column.nullable,
+                default: column.default.clone(),
+                comment: column.comment.clone(),
+            })
+            .collect();
+        let key_name =
+            |position: usize| definition.columns.get(position).map(|c| c.name.to_string());
+        Self {
+            name: TableName::qualified(&*definition.namespace, &*definition.name),
+            if_not_exists: false,
+            table_type: definition.table_type,
+            columns,
+            primary_key: definition.key_positions().into_iter().filter_map(key_name).collect(),
+            options: definition.options.clone(),
+            comment: definition.comment.clone(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! DEFAULT expressions: constants and a few functions, kept as SQL text.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Value, visit_expressions};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::error::SqlError;
+use crate::parse::complexity::check_complexity;
+use crate::parse::reader::{Reader, is_word, word_of};
+use crate::parse::split::split;
+use crate::suggest::nearest;
+
+/// Functions a DEFAULT may call, upper-cased. All but the last three lines' are evaluated once a
+/// statement; the ids afresh for every row.
+pub const DEFAULT_FUNCTIONS: [&str; 14] = [
+    "NOW",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_USER",
+    "CURRENT_ROLE",
+    "MAKE_ARRAY",
+    "NAMED_STRUCT",
+    "STRUCT",
+    "ARROW_CAST",
+    "UUID",
+    "UUID_V7",
+    "SNOWFLAKE_ID",
+    "ULID",
+];
+
+/// Functions that may stand without brackets.
+const WITHOUT_BRACKETS: [&str; 5] =
+    ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "CURRENT_ROLE"];
+
+/// Bytes of a DEFAULT's text.
+const DEFAULT_BYTES_MAX: usize = 16 << 10;
+
+/// True for the bare word DEFAULT in VALUES: "this column's default", no column name.
+pub fn is_default_keyword(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if is_bare(ident, "DEFAULT"))
+}
+
+/// Checks a DEFAULT's text and returns it in the form in which it is stored.
+pub fn parse_default(text: &str) -> Result<String, SqlError> {
+    let mut parts = split(text)?;
+    let (Some(part), true) = (parts.pop(), parts.is_empty()) else {
+        return Err(SqlError::invalid("one default expression is expected"));
+    };
+    check_complexity(&part.tokens)?;
+    read(part.tokens)
+}
+
+/// The expression after the word DEFAULT in a column's definition. Its end is found first, so
+/// that `DEFAULT 5 NOT NULL` does not read as the predicate `5 IS NOT NULL`.
+pub(crate) fn default_clause(reader: &mut Reader) -> Result<String, SqlError> {
+    let position = reader.position();
+    let mut tokens = Vec::new();
+    let mut depth = 0_usize;
+    loop {
+        let ends = match reader.peek() {
+            Token::EOF => true,
+            Token::Comma | Token::RParen => depth == 0,
+            word => depth == 0 && !tokens.is_empty() && starts_column_option(reader, word),
+        };
+        if ends {
+            break;
+        }
+        match reader.peek() {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        tokens.push(reader.next());
+    }
+    if tokens.is_empty() {
+        return Err(reader.expected("a default expression"));
+    }
+    read(tokens).map_err(|error| error.at(position))
+}
+
+fn starts_column_option(reader: &Reader, token: &Token) -> bool {
+    const OPTIONS: [&str; 12] = [
+        "NULL",
+        "PRIMARY",
+        "DEFAULT",
+        "COMMENT",
+        "UNIQUE",
+        "CHECK",
+        "REFERENCES",
+        "COLLATE",
+        "CONSTRAINT",
+        "GENERATED",
+        "AUTO_INCREMENT",
+        "AUTOINCREMENT",
+    ];
+    if is_word(token, "NOT") {
+        return is_word(reader.peek_nth(1), "NULL");
+    }
+    word_of(token)
+        .is_some_and(|word| OPTIONS.iter().any(|option| word.eq_ignore_ascii_case(option)))
+}
+
+fn read(tokens: Vec<TokenWithSpan>) -> Result<String, SqlError> {
+    let mut reader = Reader::new(tokens);
+    let expr = reader.parse_with(|parser| parser.parse_expr())?;
+    reader.expect_end()?;
+    check(&expr)?;
+    let text = expr.to_string();
+    if text.len() > DEFAULT_BYTES_MAX {
+        return Err(SqlError::TooLarge {
+            what: "the default expression in bytes",
+            limit: DEFAULT_BYTES_MAX,
+            advice: "use a shorter one",
+        });
+    }
+    Ok(text)
+}
+
+/// Refuses everything whose value depends on a row, a table or a parameter.
+fn check(expr: &Expr) -> Result<(), SqlError> {
+    let walked = visit_expressions(expr, |part| match check_part(part) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    });
+    match walked {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+fn check_part(part: &Expr) -> Result<(), SqlError> {
+    match part {
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(_) => Err(SqlError::invalid(
+                "a default takes no parameters, write the value into the text",
+            )),
+            _ => Ok(()),
+        },
+        Expr::TypedString(_)
+        | Expr::UnaryOp { .. }
+        | Expr::BinaryOp { .. }
+        | Expr::Cast { .. }
+        | Expr::Nested(_)
+        | Expr::Array(_)
+        | Expr::Interval(_)
+        | Expr::Dictionary(_)
+        | Expr::Struct { .. }
+        | Expr::Named { .. }
+        | Expr::AtTimeZone { .. } => Ok(()),
+        Expr::Identifier(ident) if WITHOUT_BRACKETS.iter().any(|name| is_bare(ident, name)) => {
+            Ok(())
+        }
+        Expr::Identifier(ident) => Err(SqlError::invalid(format!(
+            "a default cannot use the column '{}', use a constant (text stands in single quotes)",
+            ident.value
+        ))),
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_uppercase();
+            if !DEFAULT_FUNCTIONS.contains(&name.as_str()) {
+                let meant = nearest(&name, DEFAULT_FUNCTIONS)
+                    .map(|meant| format!(", did you mean {meant}()?"))
+                    .unwrap_or_else(|| format!(", use one of {}", DEFAULT_FUNCTIONS.join(", ")));
+                return Err(SqlError::unsupported(
+                    format!("the function {name} in a default{meant}"),
+                    "",
+                ));
+            }
+            if matches!(function.args, FunctionArguments::Subquery(_)) {
+                return Err(SqlError::unsupported("a query in a default", "use a constant"));
+            }
+            Ok(())
+        }
+        _ => Err(SqlError::unsupported(
+            format!("the expression {} in a default", shown(part)),
+            "use a constant or one of the generating functions",
+        )),
+    }
+}
+
+fn shown(expr: &Expr) -> String {
+    expr.to_string().chars().take(60).collect()
+}
+
+fn is_bare(ident: &Ident, word: &str) -> bool {
+    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case(word)
+}

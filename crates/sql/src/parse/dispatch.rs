@@ -1,0 +1,241 @@
+//! The allow-list: which statements exist, decided by their first words.
+
+use crate::error::SqlError;
+use crate::parse::reader::Reader;
+use crate::parse::statement::Statement;
+use crate::parse::{create_table, dml, explain, query_guard, settings, show, users};
+use crate::suggest::nearest;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// Words a statement of ours begins with.
+const STATEMENT_WORDS: [&str; 18] = [
+    "SELECT", "WITH", "VALUES", "FROM", "EXPLAIN", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP",
+    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "TABLE",
+];
+
+/// Statements that other systems have and we refuse by name, and what to do instead.
+const REFUSED: [(&str, &str); 44] = [
+    ("ABORT", "every statement is atomic by itself"),
+    ("ANALYZE", "statistics are kept up to date without it"),
+    ("ATTACH", "SQL reaches no files"),
+    ("BACKUP", ""),
+    ("BEGIN", "every statement is atomic by itself"),
+    ("CACHE", ""),
+    ("CALL", ""),
+    ("CHECKPOINT", ""),
+    ("CLOSE", ""),
+    ("CLUSTER", ""),
+    ("COMMENT", "give COMMENT 'text' in CREATE TABLE"),
+    ("COMMIT", "every statement is atomic by itself"),
+    ("COPY", "SQL reaches no files, use ingest"),
+    ("DEALLOCATE", "prepared statements belong to the protocol"),
+    ("DECLARE", ""),
+    ("DETACH", "SQL reaches no files"),
+    ("DO", ""),
+    ("END", "every statement is atomic by itself"),
+    ("EXECUTE", "prepared statements belong to the protocol"),
+    ("EXPORT", "SQL reaches no files"),
+    ("FETCH", ""),
+    ("FLUSH", ""),
+    ("GRANT", "use ALTER USER … ROLE"),
+    ("IMPORT", "SQL reaches no files, use ingest"),
+    ("INSTALL", "there are no extensions"),
+    ("KILL", ""),
+    ("LIST", ""),
+    ("LISTEN", ""),
+    ("LOAD", "there are no extensions, and SQL reaches no files"),
+    ("LOCK", "concurrent statements need no locks"),
+    ("MERGE", "use INSERT, UPDATE and DELETE"),
+    ("NOTIFY", ""),
+    ("OPTIMIZE", ""),
+    ("PRAGMA", ""),
+    ("PREPARE", "prepared statements belong to the protocol"),
+    ("RENAME", ""),
+    ("REPLACE", "use DELETE and INSERT"),
+    ("REVOKE", "use ALTER USER … ROLE"),
+    ("ROLLBACK", "every statement is atomic by itself"),
+    ("SAVEPOINT", "every statement is atomic by itself"),
+    ("START", "every statement is atomic by itself"),
+    ("TRUNCATE", "use DELETE FROM without WHERE"),
+    ("UNLOAD", "SQL reaches no files"),
+    ("VACUUM", "space is reclaimed without it"),
+];
+
+/// One statement, whatever it is.
+pub(crate) fn statement(reader: &mut Reader) -> Result<Statement, SqlError> {
+    if matches!(reader.peek(), Token::LParen) {
+        return query(reader);
+    }
+    let Some(word) = reader.peek_any_word() else {
+        return Err(reader.expected("a statement"));
+    };
+    match word.as_str() {
+        "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => query(reader),
+        "INSERT" => dml::insert(reader),
+        "UPDATE" => dml::update(reader),
+        "DELETE" => dml::delete(reader),
+        "EXPLAIN" => explain::explain(reader),
+        "CREATE" => create(reader),
+        "DROP" => drop(reader),
+        "ALTER" => alter(reader),
+        "SHOW" => show::show(reader),
+        "DESCRIBE" | "DESC" => show::describe(reader),
+        "USE" => settings::use_namespace(reader),
+        "SET" => settings::set(reader),
+        "RESET" => settings::reset(reader),
+        other => Err(unknown_statement(reader, other)),
+    }
+}
+
+/// SELECT, WITH, VALUES, FROM-first, TABLE t and bracketed queries.
+pub(crate) fn query(reader: &mut Reader) -> Result<Statement, SqlError> {
+    let position = reader.position();
+    let mut query = reader.parse_with(|parser| parser.parse_query())?;
+    query_guard::check_query(&mut query).map_err(|error| error.at(position))?;
+    Ok(Statement::Query(query))
+}
+
+/// Parameters stand for values in queries and DML; no other statement takes them.
+pub(crate) fn check_parameters(statement: &Statement, count: usize) -> Result<(), SqlError> {
+    let takes_values = match statement {
+        Statement::Query(_) | Statement::Explain(_) => true,
+        other => other.is_dml(),
+    };
+    if count == 0 || takes_values {
+        return Ok(());
+    }
+    let name = statement.name();
+    Err(SqlError::invalid(format!("{name} takes no parameters, write the values into the text")))
+}
+
+fn unknown_statement(reader: &Reader, word: &str) -> SqlError {
+    if let Some((name, advice)) = REFUSED.iter().find(|(name, _)| *name == word) {
+        return reader.unsupported(name, advice);
+    }
+    match nearest(word, STATEMENT_WORDS) {
+        Some(meant) => reader.expected(&format!("a statement (did you mean {meant}?)")),
+        None => reader.expected("a statement"),
+    }
+}
+
+fn create(reader: &mut Reader) -> Result<Statement, SqlError> {
+    let start = reader.position();
+    reader.expect_word("CREATE")?;
+    if reader.eat_word("NAMESPACE") || reader.eat_word("SCHEMA") || reader.eat_word("DATABASE") {
+        let if_not_exists = reader.if_not_exists();
+        let name = reader.namespace_name()?;
+        return Ok(Statement::CreateNamespace { name, if_not_exists });
+    }
+    if create_table::is_create_table(reader) {
+        return create_table::create_table(reader);
+    }
+    if reader.eat_word("USER") {
+        return users::create_user(reader);
+    }
+    Err(refused_object(reader, "CREATE", CREATABLE).at(start))
+}
+
+fn drop(reader: &mut Reader) -> Result<Statement, SqlError> {
+    let start = reader.position();
+    reader.expect_word("DROP")?;
+    if reader.eat_word("NAMESPACE") || reader.eat_word("SCHEMA") || reader.eat_word("DATABASE") {
+        let if_exists = reader.if_exists();
+        let name = reader.namespace_name()?;
+        let cascade = reader.eat_word("CASCADE");
+        if !cascade {
+            reader.eat_word("RESTRICT");
+        }
+        return Ok(Statement::DropNamespace { name, if_exists, cascade });
+    }
+    let typed =
+        (reader.peek_word("SHARED") || reader.peek_word("USER") || reader.peek_word("STREAM"))
+            && crate::parse::reader::is_word(reader.peek_nth(1), "TABLE");
+    if typed {
+        reader.next();
+    }
+    if reader.eat_word("TABLE") {
+        let if_exists = reader.if_exists();
+        let name = reader.table_name()?;
+        // Nothing hangs on a table yet, so both words mean the same.
+        if !reader.eat_word("CASCADE") {
+            reader.eat_word("RESTRICT");
+        }
+        if matches!(reader.peek(), Token::Comma) {
+            return Err(reader.unsupported("DROP TABLE of several tables", "drop them one by one"));
+        }
+        return Ok(Statement::DropTable { name, if_exists });
+    }
+    if reader.eat_word("USER") {
+        return users::drop_user(reader);
+    }
+    Err(refused_object(reader, "DROP", CREATABLE).at(start))
+}
+
+fn alter(reader: &mut Reader) -> Result<Statement, SqlError> {
+    let start = reader.position();
+    reader.expect_word("ALTER")?;
+    if reader.eat_word("USER") {
+        return users::alter_user(reader);
+    }
+    Err(refused_object(reader, "ALTER", "USER").at(start))
+}
+
+/// What CREATE and DROP know.
+const CREATABLE: &str = "NAMESPACE, TABLE and USER";
+
+/// Kinds of objects of other systems: "CREATE VIEW is not supported" says more than "expected".
+const KNOWN_OBJECTS: [&str; 30] = [
+    "TABLE",
+    "NAMESPACE",
+    "SCHEMA",
+    "DATABASE",
+    "VIEW",
+    "INDEX",
+    "FUNCTION",
+    "PROCEDURE",
+    "TRIGGER",
+    "TYPE",
+    "DOMAIN",
+    "SEQUENCE",
+    "ROLE",
+    "POLICY",
+    "EXTENSION",
+    "SECRET",
+    "MACRO",
+    "STORAGE",
+    "TOPIC",
+    "SERVER",
+    "CATALOG",
+    "OPERATOR",
+    "EXTERNAL",
+    "TEMPORARY",
+    "TEMP",
+    "MATERIALIZED",
+    "UNBOUNDED",
+    "VIRTUAL",
+    "OR",
+    "UNIQUE",
+];
+
+/// CREATE, DROP or ALTER of something we do not have.
+fn refused_object(reader: &Reader, verb: &str, known: &str) -> SqlError {
+    let Some(word) = reader.peek_any_word().filter(|word| KNOWN_OBJECTS.contains(&&**word)) else {
+        return reader.expected(&format!("{known} after {verb}"));
+    };
+    let what = match word.as_str() {
+        "OR" => format!("{verb} OR REPLACE"),
+        "EXTERNAL" | "TEMPORARY" | "TEMP" | "UNBOUNDED" | "VIRTUAL" => {
+            format!("{verb} {word} TABLE")
+        }
+        "MATERIALIZED" => format!("{verb} MATERIALIZED VIEW"),
+        "UNIQUE" => format!("{verb} INDEX"),
+        _ => format!("{verb} {word}"),
+    };
+    let advice = match word.as_str() {
+        "EXTERNAL" => "SQL reaches no files, use ingest".to_owned(),
+        "TEMPORARY" | "TEMP" => "use an ordinary table".to_owned(),
+        "ROLE" | "POLICY" => "roles are user, service, dba and system".to_owned(),
+        _ => format!("{verb} knows {known}"),
+    };
+    SqlError::unsupported(what, advice)
+}

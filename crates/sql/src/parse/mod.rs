@@ -1,0 +1,77 @@
+//! SQL text → statements: tokens, parameters, bounds, then our grammar.
+
+mod column_types;
+mod complexity;
+mod create_table;
+mod default_values;
+mod dialect;
+mod dispatch;
+mod dml;
+mod explain;
+mod names;
+mod options;
+mod placeholders;
+mod query_guard;
+mod reader;
+mod settings;
+mod show;
+mod show_create_table;
+mod split;
+mod statement;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub use column_types::{column_type_from_ast, parse_column_type};
+pub use complexity::{NESTING_MAX, OPERATORS_MAX, SET_OPERATORS_MAX};
+pub use create_table::check_create_table;
+pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
+pub use names::{
+    CATALOG_NAME, TableName, check_catalog, check_new_name, not_found, quote_name, stored_name,
+};
+pub use placeholders::PARAMETERS_MAX;
+pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
+pub use show_create_table::show_create_table;
+pub use statement::{
+    AlterUser, Assignment, CreateTable, CreateUser, DeleteStatement, Explain, ExplainFormat,
+    InsertSource, InsertStatement, NewColumn, ParsedStatement, Password, SessionSetting, Statement,
+    UpdateStatement,
+};
+pub use users::parse_statement_timeout;
+
+use kalamdb_commons::limits::SQL_BYTES_MAX;
+
+use crate::error::SqlError;
+
+/// Parses a text of one or more statements, separated by `;`.
+///
+/// # Errors
+/// A text without a statement, a text over [`SQL_BYTES_MAX`], anything our grammar does not
+/// know, and statements that are known but not offered (`ErrorKind::Unsupported`).
+pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
+    if sql.len() > SQL_BYTES_MAX {
+        return Err(SqlError::TooLarge {
+            what: "the SQL text in bytes",
+            limit: SQL_BYTES_MAX,
+            advice: "use parameters or ingest for data",
+        });
+    }
+    let mut statements = Vec::new();
+    for mut part in split::split(sql)? {
+        complexity::check_complexity(&part.tokens)?;
+        let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
+        let mut reader = reader::Reader::new(part.tokens);
+        let statement = dispatch::statement(&mut reader)?;
+        reader.expect_end()?;
+        dispatch::check_parameters(&statement, parameter_count)?;
+        statements.push(ParsedStatement { statement, text: part.text, parameter_count });
+    }
+    if statements.is_empty() {
+        return Err(SqlError::Syntax {
+            message: "the text holds no statement".to_owned(),
+            position: None,
+        });
+    }
+    Ok(statements)
+}

@@ -1,0 +1,280 @@
+//! Walks a query's tree and refuses the clauses the planner would silently ignore, rewrites the
+//! ones that only have another spelling, and bounds the size of the plan.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Fetch, LimitClause, ObjectName, Query, Select, Statement as AstStatement, TableFactor, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
+};
+
+use crate::error::SqlError;
+use crate::parse::names::stored_name;
+
+/// Tables and joins in one FROM.
+pub const TABLES_PER_SELECT_MAX: usize = 256;
+/// Tables in a query once every WITH query stands in the place of each of its names.
+pub const PLAN_TABLES_MAX: usize = 4_096;
+
+/// Checks a query in place: FETCH FIRST becomes LIMIT.
+pub(crate) fn check_query(query: &mut Query) -> Result<(), SqlError> {
+    check(query, 0)
+}
+
+/// Checks the queries and expressions of one INSERT, UPDATE or DELETE.
+pub(crate) fn check_dml(statement: &mut AstStatement) -> Result<(), SqlError> {
+    check(statement, 1)
+}
+
+fn check<V: VisitMut>(node: &mut V, statements_allowed: usize) -> Result<(), SqlError> {
+    let mut guard = Guard { statements_allowed, queries: vec![OpenQuery::default()] };
+    match node.visit(&mut guard) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+type Walk = ControlFlow<Box<SqlError>>;
+
+struct Guard {
+    /// The statement walked itself; what comes after it is a statement inside a query.
+    statements_allowed: usize,
+    /// Queries being walked, outermost first.
+    queries: Vec<OpenQuery>,
+}
+
+/// What is known of a query while its parts are walked.
+#[derive(Default)]
+struct OpenQuery {
+    /// Names of its WITH queries not yet walked; these are walked before all else.
+    with_names: VecDeque<String>,
+    /// Tables in each of the WITH queries walked.
+    with_tables: HashMap<String, usize>,
+    /// Tables of the query, WITH queries counted at every use.
+    tables: usize,
+}
+
+impl Guard {
+    fn count_tables(&mut self, tables: usize) -> Walk {
+        let Some(query) = self.queries.last_mut() else { return ControlFlow::Continue(()) };
+        query.tables = query.tables.saturating_add(tables);
+        if query.tables > PLAN_TABLES_MAX {
+            return refuse(SqlError::TooLarge {
+                what: "the number of tables in the query, WITH queries counted at every use,",
+                limit: PLAN_TABLES_MAX,
+                advice: "split the query",
+            });
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Tables behind a name: those of the innermost WITH query so called, or one.
+    fn tables_of(&self, name: &ObjectName) -> usize {
+        let [part] = name.0.as_slice() else { return 1 };
+        let Some(ident) = part.as_ident() else { return 1 };
+        let name = stored_name(ident);
+        let found = self.queries.iter().rev().find_map(|query| query.with_tables.get(&name));
+        found.copied().unwrap_or(1)
+    }
+}
+
+impl VisitorMut for Guard {
+    type Break = Box<SqlError>;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> Walk {
+        if let Some(clause) = ignored_query_clause(query) {
+            return unsupported(clause, "leave it out");
+        }
+        if let Some(fetch) = query.fetch.take()
+            && let Err(error) = fetch_as_limit(query, fetch)
+        {
+            return refuse(error);
+        }
+        let mut open = OpenQuery::default();
+        if let Some(with) = &query.with {
+            for cte in &with.cte_tables {
+                if cte.from.is_some() {
+                    return unsupported("FROM after a WITH query", "leave it out");
+                }
+                open.with_names.push_back(stored_name(&cte.alias.name));
+            }
+        }
+        self.queries.push(open);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> Walk {
+        let Some(done) = self.queries.pop() else { return ControlFlow::Continue(()) };
+        let Some(outer) = self.queries.last_mut() else { return ControlFlow::Continue(()) };
+        match outer.with_names.pop_front() {
+            Some(name) => {
+                outer.with_tables.insert(name, done.tables.max(1));
+                ControlFlow::Continue(())
+            }
+            None => self.count_tables(done.tables),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> Walk {
+        if let Some(clause) = ignored_select_clause(select) {
+            let advice = if clause == "SELECT … INTO" {
+                "use CREATE TABLE and INSERT … SELECT"
+            } else {
+                "leave it out"
+            };
+            return unsupported(clause, advice);
+        }
+        let tables: usize = select.from.iter().map(|from| 1 + from.joins.len()).sum();
+        if tables > TABLES_PER_SELECT_MAX {
+            return refuse(SqlError::TooLarge {
+                what: "the number of tables in one FROM",
+                limit: TABLES_PER_SELECT_MAX,
+                advice: "split the query",
+            });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> Walk {
+        let tables = self.tables_of(relation);
+        self.count_tables(tables)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Walk {
+        match ignored_table_clause(factor) {
+            Some(clause) => unsupported(clause, "leave it out"),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_statement(&mut self, statement: &mut AstStatement) -> Walk {
+        if self.statements_allowed > 0 {
+            self.statements_allowed -= 1;
+            return ControlFlow::Continue(());
+        }
+        let what = match statement {
+            AstStatement::Insert(_) => "INSERT inside a query",
+            AstStatement::Update(_) => "UPDATE inside a query",
+            AstStatement::Delete(_) => "DELETE inside a query",
+            AstStatement::Merge(_) => "MERGE inside a query",
+            _ => "a statement inside a query",
+        };
+        unsupported(what, "run it as a statement of its own")
+    }
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> Walk {
+        let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+        let digits = name.strip_prefix('$').unwrap_or_default();
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return ControlFlow::Continue(());
+        }
+        refuse(SqlError::invalid(format!("'{name}' is no parameter, use ? or $1, $2, …")))
+    }
+}
+
+fn refuse(error: SqlError) -> Walk {
+    ControlFlow::Break(Box::new(error))
+}
+
+fn unsupported(what: &str, advice: &str) -> Walk {
+    refuse(SqlError::unsupported(what, advice))
+}
+
+/// The first clause of a query that planning would drop without a word.
+fn ignored_query_clause(query: &Query) -> Option<&'static str> {
+    if !query.locks.is_empty() {
+        Some("SELECT … FOR UPDATE / FOR SHARE")
+    } else if query.for_clause.is_some() {
+        Some("FOR XML / JSON / BROWSE")
+    } else if query.settings.is_some() {
+        Some("SETTINGS")
+    } else if query.format_clause.is_some() {
+        Some("FORMAT")
+    } else {
+        None
+    }
+}
+
+/// As [`ignored_query_clause`], of one SELECT.
+fn ignored_select_clause(select: &Select) -> Option<&'static str> {
+    if select.into.is_some() {
+        Some("SELECT … INTO")
+    } else if select.prewhere.is_some() {
+        Some("PREWHERE")
+    } else if !select.connect_by.is_empty() {
+        Some("CONNECT BY")
+    } else if !select.cluster_by.is_empty() {
+        Some("CLUSTER BY")
+    } else if !select.distribute_by.is_empty() {
+        Some("DISTRIBUTE BY")
+    } else if !select.sort_by.is_empty() {
+        Some("SORT BY")
+    } else if !select.lateral_views.is_empty() {
+        Some("LATERAL VIEW")
+    } else if select.top.is_some() {
+        Some("SELECT TOP")
+    } else if select.value_table_mode.is_some() {
+        Some("SELECT AS STRUCT / AS VALUE")
+    } else if select.select_modifiers.is_some() {
+        Some("a MySQL modifier after SELECT")
+    } else {
+        None
+    }
+}
+
+/// As [`ignored_query_clause`], of one table in FROM.
+fn ignored_table_clause(factor: &TableFactor) -> Option<&'static str> {
+    match factor {
+        TableFactor::Table {
+            with_hints,
+            version,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+            ..
+        } => {
+            if !with_hints.is_empty() || !index_hints.is_empty() {
+                Some("a table hint")
+            } else if version.is_some() {
+                Some("a table version (FOR SYSTEM_TIME …)")
+            } else if !partitions.is_empty() {
+                Some("PARTITION in FROM")
+            } else if json_path.is_some() {
+                Some("a path after a table name")
+            } else if sample.is_some() {
+                Some("TABLESAMPLE")
+            } else {
+                None
+            }
+        }
+        TableFactor::Derived { sample: Some(_), .. } => Some("TABLESAMPLE"),
+        _ => None,
+    }
+}
+
+/// FETCH FIRST n ROWS ONLY is LIMIT n.
+fn fetch_as_limit(query: &mut Query, fetch: Fetch) -> Result<(), SqlError> {
+    if fetch.with_ties || fetch.percent {
+        return Err(SqlError::unsupported("FETCH … WITH TIES / PERCENT", "use ROWS ONLY"));
+    }
+    let quantity = fetch.quantity.unwrap_or_else(|| {
+        datafusion::sql::sqlparser::ast::Expr::value(Value::Number("1".to_owned(), false))
+    });
+    match &mut query.limit_clause {
+        clause @ None => {
+            *clause = Some(LimitClause::LimitOffset {
+                limit: Some(quantity),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+            Ok(())
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => {
+            *limit = Some(quantity);
+            Ok(())
+        }
+        Some(_) => Err(SqlError::invalid("LIMIT and FETCH stand in one query, use one of them")),
+    }
+}

@@ -1,0 +1,71 @@
+//! SHOW and DESCRIBE.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::error::SqlError;
+use crate::parse::reader::{Reader, is_word};
+use crate::parse::settings;
+use crate::parse::statement::Statement;
+
+/// `SHOW NAMESPACES | TABLES [IN ns] | COLUMNS FROM t | CREATE TABLE t | USERS | setting`.
+pub(crate) fn show(reader: &mut Reader) -> Result<Statement, SqlError> {
+    reader.expect_word("SHOW")?;
+    let Some(word) = reader.peek_any_word() else {
+        return Err(
+            reader.expected("NAMESPACES, TABLES, COLUMNS, CREATE TABLE, USERS or a setting")
+        );
+    };
+    match word.as_str() {
+        "NAMESPACES" | "SCHEMAS" | "DATABASES" => {
+            reader.next();
+            Ok(Statement::ShowNamespaces)
+        }
+        "USERS" => {
+            reader.next();
+            Ok(Statement::ShowUsers)
+        }
+        "TABLES" => {
+            reader.next();
+            let named = reader.eat_word("IN") || reader.eat_word("FROM");
+            let namespace = if named { Some(reader.namespace_name()?) } else { None };
+            Ok(Statement::ShowTables { namespace })
+        }
+        "COLUMNS" => {
+            reader.next();
+            if !reader.eat_word("FROM") && !reader.eat_word("IN") {
+                return Err(reader.expected("FROM and a table name"));
+            }
+            Ok(Statement::Describe { table: reader.table_name()? })
+        }
+        "CREATE" => {
+            reader.next();
+            reader.expect_word("TABLE")?;
+            Ok(Statement::ShowCreateTable { table: reader.table_name()? })
+        }
+        "ALL" | "FUNCTIONS" | "INDEXES" | "VIEWS" | "STATS" | "STATUS" | "VARIABLES" => {
+            Err(reader.unsupported(&format!("SHOW {word}"), "look into information_schema"))
+        }
+        _ => Ok(Statement::ShowSetting { setting: settings::setting(reader)? }),
+    }
+}
+
+/// `DESCRIBE | DESC [TABLE] t`.
+pub(crate) fn describe(reader: &mut Reader) -> Result<Statement, SqlError> {
+    reader.next();
+    for word in ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"] {
+        if reader.peek_word(word) {
+            let what = format!("DESCRIBE of {word}");
+            return Err(reader.unsupported(&what, "use EXPLAIN"));
+        }
+    }
+    // A table may itself be called "table".
+    let word_comes = is_word(reader.peek(), "TABLE");
+    if word_comes && !matches!(reader.peek_nth(1), Token::EOF | Token::Period) {
+        reader.next();
+    }
+    let table = reader.table_name()?;
+    if reader.peek_word("HISTORY") {
+        return Err(reader.unsupported("DESCRIBE … HISTORY", "leave HISTORY out"));
+    }
+    Ok(Statement::Describe { table })
+}

@@ -1,0 +1,86 @@
+//! Cuts a text into its statements at every `;` outside strings, names and comments.
+
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Token, TokenWithSpan, Tokenizer, TokenizerError,
+};
+
+use crate::error::{Position, SqlError};
+use crate::parse::dialect::KalamDialect;
+use crate::parse::reader::from_parser_error;
+
+/// The tokens of one statement, whitespace and comments left out, and its text.
+pub(crate) struct StatementTokens {
+    pub(crate) tokens: Vec<TokenWithSpan>,
+    pub(crate) text: String,
+}
+
+/// The statements of `sql` in order; empty ones are left out.
+pub(crate) fn split(sql: &str) -> Result<Vec<StatementTokens>, SqlError> {
+    let tokens = Tokenizer::new(&KalamDialect, sql).tokenize_with_location().map_err(
+        |TokenizerError { message, location }| {
+            let position = (location.line > 0)
+                .then_some(Position { line: location.line, column: location.column });
+            from_parser_error(
+                &datafusion::sql::sqlparser::parser::ParserError::TokenizerError(message),
+                position,
+            )
+        },
+    )?;
+    let mut cursor = TextCursor::new(sql);
+    let mut parts = Vec::new();
+    let mut current: Vec<TokenWithSpan> = Vec::new();
+    for token in tokens {
+        match token.token {
+            Token::Whitespace(_) => {}
+            Token::SemiColon => finish(&mut cursor, &mut current, &mut parts),
+            _ => current.push(token),
+        }
+    }
+    finish(&mut cursor, &mut current, &mut parts);
+    Ok(parts)
+}
+
+fn finish(
+    cursor: &mut TextCursor<'_>,
+    current: &mut Vec<TokenWithSpan>,
+    parts: &mut Vec<StatementTokens>,
+) {
+    let tokens = std::mem::take(current);
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return };
+    let start = cursor.advance_to(first.span.start);
+    let end = cursor.advance_to(last.span.end);
+    let text = cursor.text.get(start..end).unwrap_or_default().to_owned();
+    parts.push(StatementTokens { tokens, text });
+}
+
+/// Finds byte offsets of ascending places in one pass over the text.
+struct TextCursor<'a> {
+    text: &'a str,
+    byte: usize,
+    line: u64,
+    column: u64,
+}
+
+impl<'a> TextCursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, byte: 0, line: 1, column: 1 }
+    }
+
+    /// The offset of the character at `place`, which must not lie before the last one asked for.
+    fn advance_to(&mut self, place: Location) -> usize {
+        let rest = self.text.get(self.byte..).unwrap_or_default();
+        for c in rest.chars() {
+            if (self.line, self.column) >= (place.line, place.column) {
+                break;
+            }
+            self.byte += c.len_utf8();
+            if c == '\n' {
+                self.line += 1;
+                self.column = 1;
+            } else {
+                self.column += 1;
+            }
+        }
+        self.byte
+    }
+}

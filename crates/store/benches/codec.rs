@@ -1,0 +1,155 @@
+//! What the codecs cost a row: Arrow to keys and rows, and stored rows to 10 columns or to 1.
+//!
+//! `cargo bench -p kalamdb-store --bench codec`
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::record_batch::RecordBatch;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use kalamdb_commons::{
+    ColumnDefinition, ColumnId, ColumnType, CommitSeq, Generation, NamespaceId, TableDefinition,
+    TableId, TableOptions, TableType, UserId,
+};
+use kalamdb_store::{BatchBuilder, ByteRows, TableLayout, create_batch_trusted, row_format};
+
+/// Rows of one batch, as a scan emits them.
+const ROWS: usize = 8192;
+
+fn table() -> Arc<TableLayout> {
+    let columns = [
+        ("id", ColumnType::Int64),
+        ("account", ColumnType::Int32),
+        ("balance", ColumnType::Int64),
+        ("score", ColumnType::Float64),
+        ("active", ColumnType::Boolean),
+        ("created", ColumnType::timestamptz()),
+        ("seen", ColumnType::timestamptz()),
+        ("name", ColumnType::Text),
+        ("city", ColumnType::Text),
+        ("note", ColumnType::Text),
+    ];
+    let mut columns: Vec<ColumnDefinition> = (1..)
+        .zip(columns)
+        .map(|(id, (name, column_type))| ColumnDefinition::new(ColumnId(id), name, column_type))
+        .collect();
+    columns[0].nullable = false;
+    let definition = TableDefinition {
+        id: TableId(7),
+        namespace_id: NamespaceId(1),
+        namespace: "default".into(),
+        name: "accounts".into(),
+        table_type: TableType::Shared,
+        created_by: UserId::new("root"),
+        created_at_us: 0,
+        updated_at_us: 0,
+        schema_version: 1,
+        next_column_id: 11,
+        columns,
+        primary_key: vec![ColumnId(1)],
+        options: TableOptions::default(),
+        comment: None,
+    };
+    Arc::new(TableLayout::new(Arc::new(definition)).unwrap())
+}
+
+fn batch(layout: &TableLayout) -> RecordBatch {
+    let ids = || 0..ROWS as i64;
+    let text = |f: &dyn Fn(i64) -> String| -> ArrayRef {
+        Arc::new(ids().map(|i| Some(f(i))).collect::<StringArray>())
+    };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(ids())),
+        Arc::new(Int32Array::from_iter_values(ids().map(|i| i as i32 % 100))),
+        Arc::new(Int64Array::from_iter_values(ids().map(|i| i * 1_000_003))),
+        Arc::new(Float64Array::from_iter_values(ids().map(|i| i as f64 * 0.25))),
+        Arc::new(ids().map(|i| Some(i % 3 == 0)).collect::<BooleanArray>()),
+        Arc::new(TimestampMicrosecondArray::from_iter_values(ids()).with_timezone("UTC")),
+        Arc::new(TimestampMicrosecondArray::from_iter_values(ids()).with_timezone("UTC")),
+        text(&|i| format!("user-{i:06}")),
+        text(&|i| ["Oslo", "Nairobi", "Osaka", "Lima"][i as usize % 4].to_owned()),
+        text(&|i| format!("note {i} of a usual length")),
+    ];
+    RecordBatch::try_new(Arc::clone(layout.declared_schema()), columns).unwrap()
+}
+
+fn encoded(layout: &TableLayout, batch: &RecordBatch) -> (ByteRows, ByteRows) {
+    let (mut keys, mut rows) = (ByteRows::new(), ByteRows::new());
+    layout.encode_keys(batch, Generation(1), None, None, &mut keys).unwrap();
+    layout.encode_rows(batch, false, &mut rows).unwrap();
+    for i in 0..rows.len() {
+        row_format::patch(rows.get_mut(i), CommitSeq(1), 1).unwrap();
+    }
+    (keys, rows)
+}
+
+fn decode(c: &mut Criterion) {
+    let layout = table();
+    let (keys, rows) = encoded(&layout, &batch(&layout));
+    let prefix_len = layout.key_prefix(Generation(1), None).len();
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let all: Vec<usize> = (0..10).collect();
+    let cases: [(&str, &[usize]); 6] = [
+        ("10 columns", &all),
+        ("1 column: number", &[2]),
+        ("1 column: key", &[0]),
+        ("1 column: text", &[9]),
+        ("7 numbers", &[0, 1, 2, 3, 4, 5, 6]),
+        ("no column", &[]),
+    ];
+    for (name, projection) in cases {
+        let mut builder = BatchBuilder::new(Arc::clone(&layout), projection).unwrap();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for (key, row) in keys.iter().zip(rows.iter()) {
+                    builder.append(prefix_len, key, row).unwrap();
+                }
+                builder.finish().unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn encode(c: &mut Criterion) {
+    let layout = table();
+    let batch = batch(&layout);
+    let (mut keys, mut rows) = encoded(&layout, &batch);
+    let mut group = c.benchmark_group("encode");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    group.bench_function("rows of 10 columns", |b| {
+        b.iter(|| {
+            rows.clear();
+            layout.encode_rows(black_box(&batch), false, &mut rows).unwrap();
+        });
+    });
+    group.bench_function("keys", |b| {
+        b.iter(|| {
+            keys.clear();
+            layout.encode_keys(black_box(&batch), Generation(1), None, None, &mut keys).unwrap();
+        });
+    });
+    group.finish();
+}
+
+/// What Arrow's own checks cost a batch: the reason they stay on.
+fn create(c: &mut Criterion) {
+    let layout = table();
+    let batch = batch(&layout);
+    c.bench_function("create a batch of 10 columns", |b| {
+        b.iter_batched(
+            || batch.columns().to_vec(),
+            |columns| create_batch_trusted(batch.schema(), columns, ROWS).unwrap(),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, decode, encode, create);
+criterion_main!(benches);

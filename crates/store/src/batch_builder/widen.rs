@@ -1,0 +1,165 @@
+//! Values of rows older than an ALTER TABLE that widened their column.
+
+use kalamdb_commons::ColumnType;
+
+use super::columns::{ColumnRef, Columns, Fault};
+use super::plan::NullBit;
+use crate::row_format::{Place, Width};
+
+/// Reads a column's narrower slot and appends the value in the column's present type.
+#[derive(Debug)]
+pub(super) struct WidenStep {
+    pub(super) target: ColumnRef,
+    pub(super) null: NullBit,
+    at: usize,
+    width: Width,
+    from: Stored,
+    to: Wanted,
+}
+
+/// What the slot holds.
+#[derive(Debug, Clone, Copy)]
+enum Stored {
+    Signed,
+    Unsigned,
+    Float32,
+}
+
+/// What the column holds now.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// An integer of the column's width.
+    Integer,
+    Float32,
+    Float64,
+    /// An integer that many times larger.
+    Scaled(i128),
+}
+
+impl WidenStep {
+    /// `None` when values of `from` may not all have an equal value in `to`.
+    pub(super) fn new(
+        from: &ColumnType,
+        to: &ColumnType,
+        place: Place,
+        null: NullBit,
+        target: ColumnRef,
+    ) -> Option<Self> {
+        let Place::Fixed { at, width } = place else { return None };
+        let stored = match from {
+            ColumnType::Float32 => Stored::Float32,
+            _ if integer_bits(from).is_some_and(|(signed, _)| !signed) => Stored::Unsigned,
+            _ => Stored::Signed,
+        };
+        let wanted = wanted(from, to)?;
+        Some(Self { target, null, at, width, from: stored, to: wanted })
+    }
+
+    /// Appends the row's value, which is not NULL.
+    pub(super) fn append(&self, columns: &mut Columns, row: &[u8]) -> Result<(), Fault> {
+        let slot = row.get(self.at..self.at + self.width.bytes());
+        let number = slot.map(|slot| self.read(slot)).ok_or(Fault::Row)?;
+        let bits: i128 = match (self.to, number) {
+            (Wanted::Integer, Number::Integer(value)) => value,
+            (Wanted::Scaled(factor), Number::Integer(value)) => {
+                value.checked_mul(factor).ok_or(Fault::Range)?
+            }
+            (Wanted::Float32, Number::Integer(value)) => i128::from((value as f32).to_bits()),
+            (Wanted::Float64, Number::Integer(value)) => i128::from((value as f64).to_bits()),
+            (_, Number::Float(value)) => i128::from(f64::from(value).to_bits()),
+        };
+        match self.target {
+            ColumnRef::W1(i) => columns.w1[i].values.push(bits as u8),
+            ColumnRef::W2(i) => columns.w2[i].values.push(bits as u16),
+            ColumnRef::W4(i) => columns.w4[i].values.push(bits as u32),
+            ColumnRef::W8(i) => columns.w8[i].values.push(bits as u64),
+            ColumnRef::W16(i) => columns.w16[i].values.push(bits),
+            // A step that widens has a number for its target: `wanted` knows no other types.
+            ColumnRef::Var(_) | ColumnRef::Nested(_) => return Err(Fault::Row),
+        }
+        Ok(())
+    }
+
+    fn read(&self, slot: &[u8]) -> Number {
+        let mut bytes = [0; size_of::<i128>()];
+        bytes[..slot.len()].copy_from_slice(slot);
+        let value = i128::from_le_bytes(bytes);
+        match self.from {
+            Stored::Unsigned => Number::Integer(value),
+            Stored::Signed => {
+                let unused = i128::BITS - 8 * slot.len() as u32;
+                Number::Integer(value << unused >> unused)
+            }
+            Stored::Float32 => Number::Float(f32::from_bits(value as u32)),
+        }
+    }
+}
+
+enum Number {
+    Integer(i128),
+    Float(f32),
+}
+
+fn wanted(from: &ColumnType, to: &ColumnType) -> Option<Wanted> {
+    if let (ColumnType::Float32, ColumnType::Float64) = (from, to) {
+        return Some(Wanted::Float64);
+    }
+    if let (
+        ColumnType::Decimal { precision, scale },
+        ColumnType::Decimal { precision: to_precision, scale: to_scale },
+    ) = (from, to)
+    {
+        let grown = to_scale.checked_sub(*scale).filter(|grown| *grown >= 0)?;
+        let digits = i16::from(*precision) + i16::from(grown);
+        return (digits <= i16::from(*to_precision)).then(|| scaled(grown))?;
+    }
+    let (signed, bits) = integer_bits(from)?;
+    match to {
+        ColumnType::Float32 => (bits <= 16).then_some(Wanted::Float32),
+        ColumnType::Float64 => (bits <= 32).then_some(Wanted::Float64),
+        ColumnType::Decimal { precision, scale } => {
+            let digits = decimal_digits(signed, bits);
+            let whole = i16::from(*precision) - i16::from(*scale);
+            (digits <= whole).then(|| scaled(*scale))?
+        }
+        _ => {
+            let (to_signed, to_bits) = integer_bits(to)?;
+            let fits = match (signed, to_signed) {
+                (true, false) => false,
+                (false, true) => to_bits > bits,
+                _ => to_bits >= bits,
+            };
+            fits.then_some(Wanted::Integer)
+        }
+    }
+}
+
+fn scaled(scale: i8) -> Option<Wanted> {
+    10_i128.checked_pow(u32::try_from(scale).ok()?).map(Wanted::Scaled)
+}
+
+/// Signedness and bits of an integer type.
+fn integer_bits(column_type: &ColumnType) -> Option<(bool, u32)> {
+    Some(match column_type {
+        ColumnType::Int8 => (true, 8),
+        ColumnType::Int16 => (true, 16),
+        ColumnType::Int32 => (true, 32),
+        ColumnType::Int64 => (true, 64),
+        ColumnType::UInt8 => (false, 8),
+        ColumnType::UInt16 => (false, 16),
+        ColumnType::UInt32 => (false, 32),
+        ColumnType::UInt64 => (false, 64),
+        _ => return None,
+    })
+}
+
+/// Decimal digits that hold every integer of that many bits.
+fn decimal_digits(signed: bool, bits: u32) -> i16 {
+    match (signed, bits) {
+        (_, 8) => 3,
+        (_, 16) => 5,
+        (_, 32) => 10,
+        (true, _) => 19,
+        (false, _) => 20,
+    }
+}

@@ -1,0 +1,184 @@
+//! The open RocksDB database and what its readers, the committer and the janitor share.
+
+use std::collections::BTreeMap;
+#[cfg(test)]
+use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use kalamdb_commons::Clock;
+use parking_lot::Mutex;
+use rocksdb::{WriteBatch, WriteOptions};
+
+use crate::StoreError;
+use crate::families::Family;
+use crate::key_samples::KeySamples;
+
+/// One open database. The committer and the janitor write, everybody reads.
+pub(crate) struct Database {
+    rocksdb: rocksdb::DB,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The last commit that views see.
+    pub(crate) last_commit_seq: AtomicU64,
+    /// The last commit known to be on disk.
+    pub(crate) durable_commit_seq: AtomicU64,
+    /// The next `_row_id` to give out.
+    pub(crate) next_row_id: AtomicU64,
+    pub(crate) key_samples: KeySamples,
+    /// Set when a removal was recorded that the janitor does not know of yet.
+    pub(crate) purges_waiting: AtomicBool,
+    /// Open views: a lower bound of their RocksDB sequence number → how many.
+    views: Mutex<BTreeMap<u64, usize>>,
+    /// Set once, by the first failed write.
+    fence: OnceLock<Arc<str>>,
+    #[cfg(test)]
+    pub(crate) fail_next_write: AtomicBool,
+}
+
+impl Database {
+    pub(crate) fn new(
+        rocksdb: rocksdb::DB,
+        clock: Arc<dyn Clock>,
+        last_commit_seq: u64,
+        next_row_id: u64,
+        key_samples: KeySamples,
+    ) -> Self {
+        Self {
+            rocksdb,
+            clock,
+            last_commit_seq: AtomicU64::new(last_commit_seq),
+            durable_commit_seq: AtomicU64::new(last_commit_seq),
+            next_row_id: AtomicU64::new(next_row_id),
+            key_samples,
+            // A store closed or killed earlier may have left some.
+            purges_waiting: AtomicBool::new(true),
+            views: Mutex::new(BTreeMap::new()),
+            fence: OnceLock::new(),
+            #[cfg(test)]
+            fail_next_write: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn rocksdb(&self) -> &rocksdb::DB {
+        &self.rocksdb
+    }
+
+    /// Writes a batch; any error stops all writes until restart, because after a failed write
+    /// or sync nobody knows what is on disk.
+    pub(crate) fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), StoreError> {
+        self.check_fence()?;
+        #[cfg(test)]
+        if self.fail_next_write.swap(false, Ordering::SeqCst) {
+            return Err(self.set_fence("a test asked for a failure"));
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(sync);
+        self.rocksdb
+            .write_opt(batch, &options)
+            .map_err(|error| self.set_fence(&format!("write a commit: {error}")))
+    }
+
+    /// Puts everything written so far on disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.check_fence()?;
+        self.rocksdb
+            .flush_wal(true)
+            .map_err(|error| self.set_fence(&format!("sync the write-ahead log: {error}")))
+    }
+
+    /// Stops all writes, for the first reason given, and returns the error that says so.
+    pub(crate) fn set_fence(&self, reason: &str) -> StoreError {
+        let reason = Arc::clone(self.fence.get_or_init(|| {
+            tracing::error!(reason, "writes are stopped until restart");
+            metrics::gauge!("kalamdb_writes_fenced").set(1.0);
+            Arc::from(reason)
+        }));
+        StoreError::Fenced { reason }
+    }
+
+    /// The error that says why writes are stopped.
+    pub(crate) fn fenced(&self) -> StoreError {
+        self.set_fence("a write failed")
+    }
+
+    pub(crate) fn check_fence(&self) -> Result<(), StoreError> {
+        match self.fence.get() {
+            Some(reason) => Err(StoreError::Fenced { reason: Arc::clone(reason) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads a key as it is now, outside of any view.
+    pub(crate) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rocksdb
+            .get_cf(family.handle(&self.rocksdb)?, key)
+            .map_err(StoreError::rocksdb("read a key"))
+    }
+
+    /// Calls `visit` with every key and value that begins with `prefix`, as they are now, until
+    /// it returns false.
+    pub(crate) fn for_each_with_prefix(
+        &self,
+        family: Family,
+        prefix: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut options = rocksdb::ReadOptions::default();
+        options.set_iterate_lower_bound(prefix);
+        if let Some(upper) = crate::meta::prefix_successor(prefix) {
+            options.set_iterate_upper_bound(upper);
+        }
+        let mut iter = self.rocksdb.raw_iterator_cf_opt(family.handle(&self.rocksdb)?, options);
+        iter.seek_to_first();
+        while let Some((key, value)) = iter.item() {
+            if !visit(key, value)? {
+                return Ok(());
+            }
+            iter.next();
+        }
+        iter.status().map_err(StoreError::rocksdb("read keys"))
+    }
+
+    /// Every open view, and every later one, sees what was written up to this RocksDB sequence
+    /// number.
+    pub(crate) fn oldest_view(&self) -> u64 {
+        let views = self.views.lock();
+        let oldest = views.first_key_value().map(|(sequence, _)| *sequence);
+        oldest.unwrap_or_else(|| self.rocksdb.latest_sequence_number())
+    }
+
+    /// How many views are open.
+    pub(crate) fn open_views(&self) -> usize {
+        self.views.lock().values().sum()
+    }
+}
+
+/// Counts a view among the open ones while it lives.
+pub(crate) struct ViewRegistration {
+    database: Arc<Database>,
+    /// At most the RocksDB sequence number the view sees.
+    bound: u64,
+}
+
+impl ViewRegistration {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        let mut views = database.views.lock();
+        // Read under the lock: `oldest_view` cannot fall between the reading and the entry.
+        let bound = database.rocksdb.latest_sequence_number();
+        *views.entry(bound).or_insert(0) += 1;
+        drop(views);
+        Self { database, bound }
+    }
+}
+
+impl Drop for ViewRegistration {
+    fn drop(&mut self) {
+        let mut views = self.database.views.lock();
+        if let Some(count) = views.get_mut(&self.bound) {
+            *count -= 1;
+            if *count == 0 {
+                views.remove(&self.bound);
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The housekeeping thread: high-water mark, removal of dropped tables, trimming of the log.
+//!
+//! A removal is recorded in `meta` by the commit that asks for it, so that it survives a restart.
+//! It runs once no open view is older than the record: first whole files are deleted (which
+//! ignores snapshots, hence the waiting), then the range, and with it the record.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use kalamdb_commons::TableId;
+use parking_lot::Mutex;
+use rocksdb::WriteBatch;
+
+use crate::database::Database;
+use crate::families::Family;
+use crate::high_water::HighWater;
+use crate::{StoreError, change_log, meta};
+
+/// How often the high-water mark may be written and removals are looked at.
+const ROUND_INTERVAL: Duration = Duration::from_secs(1);
+/// Rounds between two looks at the age of the log.
+const ROUNDS_PER_LOG_TRIM: u32 = 30;
+
+/// A recorded removal. Format: kind u8 (1 table, 2 log buckets), table u32 BE, for kind 2 the
+/// first bucket to keep, u32 BE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purge {
+    /// Everything of a dropped table.
+    Table(TableId),
+    /// A table's log before a bucket.
+    LogBuckets { table: TableId, keep_from: u32 },
+}
+
+impl Purge {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Table(table) => [&[1], table.0.to_be_bytes().as_slice()].concat(),
+            Self::LogBuckets { table, keep_from } => {
+                [&[2], table.0.to_be_bytes().as_slice(), &keep_from.to_be_bytes()].concat()
+            }
+        }
+    }
+
+    fn decode(value: &[u8]) -> Option<Self> {
+        let (&kind, numbers) = value.split_first()?;
+        match (kind, numbers.as_chunks::<4>()) {
+            (1, ([table], [])) => Some(Self::Table(TableId(u32::from_be_bytes(*table)))),
+            (2, ([table, bucket], [])) => Some(Self::LogBuckets {
+                table: TableId(u32::from_be_bytes(*table)),
+                keep_from: u32::from_be_bytes(*bucket),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The key ranges to remove, end excluded.
+    fn ranges(self) -> Vec<(Family, Vec<u8>, Vec<u8>)> {
+        let with_prefix = |family: Family, prefix: Vec<u8>| {
+            // Table ids and kinds of `meta` keys do not reach their last value.
+            meta::prefix_successor(&prefix).map(|end| (family, prefix, end))
+        };
+        match self {
+            Self::Table(table) => Family::OF_TABLES
+                .into_iter()
+                .filter_map(|family| with_prefix(family, table.0.to_be_bytes().to_vec()))
+                .chain(with_prefix(Family::Meta, meta::counters_prefix(table)))
+                .chain(with_prefix(Family::Meta, meta::key_samples_prefix(table)))
+                .chain(with_prefix(Family::Meta, meta::log_floor_key(table)))
+                .collect(),
+            Self::LogBuckets { table, keep_from } => {
+                let start = change_log::first_key_of_bucket(table, 0).to_vec();
+                let end = change_log::first_key_of_bucket(table, keep_from).to_vec();
+                vec![(Family::ChangeLog, start, end)]
+            }
+        }
+    }
+}
+
+/// The thread's handle.
+pub(crate) struct Janitor {
+    stop: Sender<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread keeps.
+pub(crate) struct Housekeeping {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: PathBuf,
+    pub(crate) database_id: String,
+    /// Age at which a bucket of the log is removed.
+    pub(crate) log_retention_seconds: u64,
+    /// The mark that stands in the file.
+    pub(crate) written_high_water: u64,
+    /// Recorded removals: `meta` key, what, and the RocksDB sequence number that every open view
+    /// must have reached.
+    pub(crate) purges: Vec<(Vec<u8>, Purge, u64)>,
+    /// Number of the next removal recorded here.
+    pub(crate) next_purge: u32,
+}
+
+impl Janitor {
+    pub(crate) fn start(mut housekeeping: Housekeeping) -> Result<Self, StoreError> {
+        let (stop, stopped) = bounded::<()>(1);
+        let thread = std::thread::Builder::new()
+            .name("kalamdb-janitor".to_owned())
+            .spawn(move || housekeeping.run(&stopped))
+            .map_err(|source| StoreError::Io {
+                operation: "start a thread for",
+                path: "housekeeping".into(),
+                source,
+            })?;
+        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the thread after its present round.
+    pub(crate) fn close(&self) {
+        let Some(thread) = self.thread.lock().take() else { return };
+        // Fails only when the thread has ended already.
+        let _ = self.stop.send(());
+        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+            tracing::error!("the housekeeping thread panicked");
+        }
+    }
+}
+
+impl Housekeeping {
+    fn run(&mut self, stopped: &Receiver<()>) {
+        let mut round: u32 = 0;
+        while stopped.recv_timeout(ROUND_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            round = round.wrapping_add(1);
+            let trim_log = round % ROUNDS_PER_LOG_TRIM == 0;
+            if let Err(error) = self.round(trim_log) {
+                // Nothing is lost by trying again in the next round.
+                tracing::warn!(%error, "housekeeping");
+            }
+        }
+    }
+
+    /// One round of everything.
+    pub(crate) fn round(&mut self, trim_log: bool) -> Result<(), StoreError> {
+        metrics::gauge!("kalamdb_open_views").set(self.database.open_views() as f64);
+        self.write_high_water()?;
+        if trim_log {
+            self.record_log_trims()?;
+        }
+        if self.database.purges_waiting.swap(false, Ordering::SeqCst) {
+            self.load_purges()?;
+        }
+        self.run_purges()
+    }
+
+    /// Brings the high-water file up to what is on disk.
+    pub(crate) fn write_high_water(&mut self) -> Result<(), StoreError> {
+        let commit_seq = self.database.durable_commit_seq.load(Ordering::SeqCst);
+        if commit_seq == self.written_high_water {
+            return Ok(());
+        }
+        let mark = HighWater { database_id: self.database_id.clone(), commit_seq };
+        mark.write(&self.directory)?;
+        self.written_high_water = commit_seq;
+        Ok(())
+    }
+
+    /// Records the removal of log buckets that are old enough.
+    fn record_log_trims(&mut self) -> Result<(), StoreError> {
+        let retention_us =
+            i64::try_from(self.log_retention_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let keep_from =
+            change_log::bucket_of(self.database.clock.now_us().saturating_sub(retention_us));
+        let mut table = TableId(0);
+        let mut batch = WriteBatch::default();
+        let db = self.database.rocksdb();
+        let family = Family::Meta.handle(db)?;
+        while let Some((logged, bucket)) = self.first_logged(table)? {
+            let purge = Purge::LogBuckets { table: logged, keep_from };
+            let waiting = self.purges.iter().any(|(_, known, _)| *known == purge);
+            if bucket < keep_from && !waiting {
+                self.next_purge = self.next_purge.wrapping_add(1);
+                let last = self.database.last_commit_seq.load(Ordering::SeqCst);
+                // Numbers of the committer's own removals count up from 0.
+                let key = meta::purge_key(last, u32::MAX - self.next_purge);
+                batch.put_cf(family, key, purge.encode());
+                batch.put_cf(family, meta::log_floor_key(logged), keep_from.to_be_bytes());
+            }
+            let Some(next) = logged.0.checked_add(1) else { break };
+            table = TableId(next);
+        }
+        if !batch.is_empty() {
+            self.database.write(batch, false)?;
+            self.database.purges_waiting.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// The first table from `table` on that has log entries, and its oldest bucket.
+    fn first_logged(&self, table: TableId) -> Result<Option<(TableId, u32)>, StoreError> {
+        let db = self.database.rocksdb();
+        let mut iter = db.raw_iterator_cf(Family::ChangeLog.handle(db)?);
+        iter.seek(table.0.to_be_bytes());
+        match iter.key() {
+            Some(key) => change_log::table_and_bucket(key).map(Some).ok_or_else(|| {
+                StoreError::corrupt("change log key", format!("{key:02x?} is too short"))
+            }),
+            None => iter.status().map(|()| None).map_err(StoreError::rocksdb("read the log")),
+        }
+    }
+
+    fn load_purges(&mut self) -> Result<(), StoreError> {
+        let mut loaded = Vec::new();
+        self.database.for_each_with_prefix(
+            Family::Meta,
+            &meta::purges_prefix(),
+            |key, value| {
+                let purge = Purge::decode(value).ok_or_else(|| {
+                    StoreError::corrupt("recorded removal", format!("{value:02x?}"))
+                })?;
+                loaded.push((key.to_vec(), purge));
+                Ok(true)
+            },
+        )?;
+        // The records were written at or before this number.
+        let recorded_by = self.database.rocksdb().latest_sequence_number();
+        for (key, purge) in loaded {
+            if !self.purges.iter().any(|(known, _, _)| *known == key) {
+                self.purges.push((key, purge, recorded_by));
+            }
+        }
+        Ok(())
+    }
+
+    fn run_purges(&mut self) -> Result<(), StoreError> {
+        if self.purges.is_empty() {
+            return Ok(());
+        }
+        let oldest_view = self.database.oldest_view();
+        while let Some(due) = self.purges.iter().position(|(_, _, by)| *by <= oldest_view) {
+            let (key, purge, _) = &self.purges[due];
+            self.purge(key, *purge)?;
+            tracing::info!(?purge, "removed");
+            self.purges.remove(due);
+        }
+        Ok(())
+    }
+
+    fn purge(&self, key: &[u8], purge: Purge) -> Result<(), StoreError> {
+        let db = self.database.rocksdb();
+        let mut batch = WriteBatch::default();
+        for (family, start, end) in purge.ranges() {
+            let handle = family.handle(db)?;
+            if family != Family::Meta {
+                db.delete_file_in_range_cf(handle, &start, &end)
+                    .map_err(StoreError::rocksdb("remove files"))?;
+            }
+            batch.delete_range_cf(handle, &start, &end);
+        }
+        batch.delete_cf(Family::Meta.handle(db)?, key);
+        self.database.write(batch, false)
+    }
+}

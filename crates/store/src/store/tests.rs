@@ -1,0 +1,353 @@
+//! Opening, closing, losing: what a directory must give back, and when it must refuse.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use kalamdb_commons::{ManualClock, TableId, TableType};
+
+use super::*;
+use crate::high_water::HighWater;
+use crate::janitor::Purge;
+use crate::test_tables::{
+    TestStore, all_rows, changes, definition, interval, layout, request, row, rows, run, shared,
+};
+use crate::{ChangeOp, CommitRequest};
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else if entry.file_name() != "LOCK" {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_reopened_store_has_its_rows_numbers_and_identity() {
+    let test = TestStore::new();
+    let table = shared(1);
+    run(&test.store, &table, None, ChangeOp::Insert, &rows(0..1000)).unwrap();
+    let last = run(&test.store, &table, None, ChangeOp::Update, &[row(7, "seven")]).unwrap();
+    let (id, epoch) = (test.store.database_id(), test.store.epoch());
+    let test = test.reopen();
+    assert_eq!((test.store.database_id(), test.store.epoch()), (id, epoch));
+    assert_eq!(test.store.last_commit_seq(), last.commit_seq);
+    let view = test.store.view().unwrap();
+    let stored = all_rows(&view, &table, None);
+    assert_eq!((stored.len(), stored[7].1.as_str()), (1000, "seven"));
+    let next = run(&test.store, &table, None, ChangeOp::Delete, &rows([7])).unwrap();
+    assert_eq!(next.commit_seq, last.commit_seq.next());
+}
+
+#[test]
+fn a_copy_of_a_running_store_has_every_acknowledged_row() {
+    // A copy of the files is what a killed process leaves behind.
+    let test = TestStore::new();
+    let table = shared(1);
+    for id in 0..20 {
+        run(&test.store, &table, None, ChangeOp::Insert, &rows([id])).unwrap();
+    }
+    let crashed = tempfile::tempdir().unwrap();
+    copy(test.directory.path(), crashed.path());
+    let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
+    assert_eq!(all_rows(&store.view().unwrap(), &table, None), rows(0..20));
+}
+
+#[test]
+fn numbering_goes_on_above_the_block_after_an_unclean_stop() {
+    let test = TestStore::new();
+    let table = interval(1, 3_600_000);
+    let first = run(&test.store, &table, None, ChangeOp::Insert, &rows([1])).unwrap();
+    let lost = run(&test.store, &table, None, ChangeOp::Insert, &rows([2])).unwrap();
+    assert!(first.durable && !lost.durable);
+    let crashed = tempfile::tempdir().unwrap();
+    copy(test.directory.path(), crashed.path());
+    let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
+    let next = run(&store, &table, None, ChangeOp::Insert, &rows([3])).unwrap();
+    assert!(next.commit_seq.0 > lost.commit_seq.0 + 1_000, "{next:?}");
+
+    // Closed in order, nothing is skipped.
+    let test = test.reopen();
+    let next = run(&test.store, &table, None, ChangeOp::Insert, &rows([3])).unwrap();
+    assert_eq!(next.commit_seq, lost.commit_seq.next());
+}
+
+#[test]
+fn row_ids_are_not_given_twice_even_over_a_restart() {
+    let test = TestStore::new();
+    let mut hidden = definition(1, TableType::Shared);
+    hidden.primary_key.clear();
+    let table = layout(hidden);
+    run(&test.store, &table, None, ChangeOp::Insert, &rows(0..10)).unwrap();
+    let test = test.reopen();
+    run(&test.store, &table, None, ChangeOp::Insert, &rows(0..10)).unwrap();
+    assert_eq!(all_rows(&test.store.view().unwrap(), &table, None).len(), 20);
+}
+
+#[test]
+fn a_directory_behind_its_high_water_mark_is_refused_unless_loss_is_accepted() {
+    let test = TestStore::new();
+    let table = shared(1);
+    run(&test.store, &table, None, ChangeOp::Insert, &rows(0..3)).unwrap();
+    let old = tempfile::tempdir().unwrap();
+    copy(test.directory.path(), old.path());
+    run(&test.store, &table, None, ChangeOp::Insert, &rows(3..6)).unwrap();
+    test.store.close();
+    let mark = HighWater::read(test.directory.path()).unwrap().unwrap();
+    assert_eq!(mark.commit_seq, 2);
+
+    // The old database under the new mark: as if the end of the log were gone.
+    mark.write(old.path()).unwrap();
+    for _ in 0..2 {
+        let refused = Store::open(old.path(), StoreOptions::default()).unwrap_err();
+        let StoreError::DataLoss { recovered: 1, high_water: 2, .. } = refused else {
+            panic!("{refused}");
+        };
+    }
+    let accepting = StoreOptions { accept_data_loss: true, ..StoreOptions::default() };
+    let store = Store::open(old.path(), accepting).unwrap();
+    assert_eq!(store.epoch(), 2);
+    assert_eq!(all_rows(&store.view().unwrap(), &table, None), rows(0..3));
+    drop(store);
+    Store::open(old.path(), StoreOptions::default()).unwrap();
+}
+
+#[test]
+fn an_empty_directory_under_a_high_water_mark_is_refused() {
+    let test = TestStore::new();
+    run(&test.store, &shared(1), None, ChangeOp::Insert, &rows(0..3)).unwrap();
+    let TestStore { store, directory } = test;
+    drop(store);
+    fs::remove_dir_all(directory.path().join("rocksdb")).unwrap();
+    let refused = Store::open(directory.path(), StoreOptions::default()).unwrap_err();
+    assert!(matches!(refused, StoreError::DataLoss { recovered: 0, .. }), "{refused}");
+    assert!(!directory.path().join("rocksdb/CURRENT").exists());
+}
+
+/// The newest write-ahead log of a data directory.
+fn newest_wal(directory: &Path) -> std::path::PathBuf {
+    let mut logs: Vec<_> = fs::read_dir(directory.join("rocksdb"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .filter(|path| fs::metadata(path).unwrap().len() > 0)
+        .collect();
+    logs.sort();
+    logs.pop().unwrap()
+}
+
+#[test]
+fn damage_in_the_middle_of_the_log_is_refused_and_a_torn_tail_is_not() {
+    let test = TestStore::new();
+    let table = shared(1);
+    for id in 0..50 {
+        run(&test.store, &table, None, ChangeOp::Insert, &rows([id])).unwrap();
+    }
+    // The mark is at most a second old; wait for it to name the last commit.
+    let directory = test.directory.path();
+    wait_until("the high-water mark is not written", || {
+        HighWater::read(directory).unwrap().is_some_and(|mark| mark.commit_seq == 50)
+    });
+    let (torn, damaged) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(directory, torn.path());
+    copy(directory, damaged.path());
+
+    let wal = newest_wal(torn.path());
+    let mut bytes = fs::read(&wal).unwrap();
+    // A record that was being written when the machine stopped.
+    bytes.extend_from_slice(&[0xAB; 5]);
+    fs::write(&wal, bytes).unwrap();
+    let store = Store::open(torn.path(), StoreOptions::default()).unwrap();
+    assert_eq!(all_rows(&store.view().unwrap(), &table, None).len(), 50);
+
+    let wal = newest_wal(damaged.path());
+    let mut bytes = fs::read(&wal).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xFF;
+    fs::write(&wal, &bytes).unwrap();
+    for _ in 0..2 {
+        let refused = Store::open(damaged.path(), StoreOptions::default()).unwrap_err();
+        assert_eq!(refused.kind(), kalamdb_commons::ErrorKind::DataLoss, "{refused}");
+    }
+    assert_eq!(fs::read(&wal).unwrap(), bytes, "a refused start must change nothing");
+    let accepting = StoreOptions { accept_data_loss: true, ..StoreOptions::default() };
+    let store = Store::open(damaged.path(), accepting).unwrap();
+    let kept = all_rows(&store.view().unwrap(), &table, None);
+    assert!(!kept.is_empty() && kept.len() < 50);
+    assert_eq!(kept, rows(0..kept.len() as i64));
+}
+
+#[test]
+fn damage_behind_everything_acknowledged_as_durable_is_cut_off() {
+    let test = TestStore::new();
+    let durable = shared(1);
+    let table = interval(2, 3_600_000);
+    run(&test.store, &durable, None, ChangeOp::Insert, &rows(0..5)).unwrap();
+    run(&test.store, &table, None, ChangeOp::Insert, &rows([0])).unwrap();
+    let directory = test.directory.path();
+    let synced_bytes = fs::metadata(newest_wal(directory)).unwrap().len();
+    for id in 1..20 {
+        assert!(!run(&test.store, &table, None, ChangeOp::Insert, &rows([id])).unwrap().durable);
+    }
+    let crashed = tempfile::tempdir().unwrap();
+    copy(directory, crashed.path());
+    let wal = newest_wal(crashed.path());
+    let mut bytes = fs::read(&wal).unwrap();
+    let unsynced = (usize::try_from(synced_bytes).unwrap() + bytes.len()) / 2;
+    bytes[unsynced] ^= 0xFF;
+    fs::write(&wal, bytes).unwrap();
+    let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
+    let view = store.view().unwrap();
+    assert_eq!(all_rows(&view, &durable, None), rows(0..5));
+    let kept = all_rows(&view, &table, None);
+    assert!(!kept.is_empty() && kept.len() < 20);
+    assert_eq!(kept, rows(0..kept.len() as i64));
+}
+
+fn drop_table(store: &Store, table: u32) {
+    let dropped =
+        CommitRequest { tables_changed: vec![(TableId(table), None)], ..Default::default() };
+    store.committer().commit_blocking(dropped).unwrap();
+}
+
+/// Keys of a table in families of rows, log and meta.
+fn keys_of(store: &Store, table: u32) -> usize {
+    let mut count = 0;
+    let id = table.to_be_bytes().to_vec();
+    let meta_keys = [meta::counters_prefix(TableId(table)), meta::log_floor_key(TableId(table))];
+    let prefixes = Family::OF_TABLES
+        .map(|family| (family, id.clone()))
+        .into_iter()
+        .chain(meta_keys.map(|prefix| (Family::Meta, prefix)));
+    for (family, prefix) in prefixes {
+        store
+            .database()
+            .for_each_with_prefix(family, &prefix, |_, _| {
+                count += 1;
+                Ok(true)
+            })
+            .unwrap();
+    }
+    count
+}
+
+#[test]
+fn a_dropped_table_goes_once_no_view_is_older() {
+    let test = TestStore::new();
+    let (dropped, kept) = (shared(1), shared(2));
+    for table in [&dropped, &kept] {
+        run(&test.store, table, None, ChangeOp::Insert, &rows(0..100)).unwrap();
+    }
+    let view = test.store.view().unwrap();
+    drop_table(&test.store, 1);
+    // Long enough for the janitor to have come by.
+    let later = Instant::now() + Duration::from_millis(1500);
+    wait_until("time stands still", || Instant::now() > later);
+    assert_eq!(all_rows(&view, &dropped, None), rows(0..100));
+    drop(view);
+    wait_until("the dropped table is still there", || keys_of(&test.store, 1) == 0);
+    assert_eq!(all_rows(&test.store.view().unwrap(), &kept, None), rows(0..100));
+}
+
+#[test]
+fn a_removal_that_waited_is_done_after_a_restart() {
+    let test = TestStore::new();
+    run(&test.store, &shared(1), None, ChangeOp::Insert, &rows(0..100)).unwrap();
+    let view = test.store.view().unwrap();
+    drop_table(&test.store, 1);
+    let crashed = tempfile::tempdir().unwrap();
+    copy(test.directory.path(), crashed.path());
+    drop(view);
+    let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
+    wait_until("the dropped table is still there", || keys_of(&store, 1) == 0);
+}
+
+#[test]
+fn old_buckets_of_the_log_are_trimmed_whole_and_rows_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000_000_000_000));
+    let options = StoreOptions {
+        clock: clock.clone(),
+        change_log_retention_seconds: 600,
+        ..StoreOptions::default()
+    };
+    let store = Store::open(directory.path(), options).unwrap();
+    let table = shared(1);
+    run(&store, &table, None, ChangeOp::Insert, &rows([1])).unwrap();
+    clock.advance_us(2_000 * 1_000_000);
+    run(&store, &table, None, ChangeOp::Insert, &rows([2])).unwrap();
+    let log_entries = || {
+        let mut entries = 0;
+        let database = store.database();
+        database
+            .for_each_with_prefix(Family::ChangeLog, &[], |_, _| {
+                entries += 1;
+                Ok(true)
+            })
+            .unwrap();
+        entries
+    };
+    assert_eq!(log_entries(), 2);
+    let mut housekeeping = Housekeeping {
+        database: Arc::clone(store.database()),
+        directory: directory.path().to_owned(),
+        database_id: String::new(),
+        log_retention_seconds: 600,
+        written_high_water: store.durable_commit_seq().0,
+        purges: Vec::new(),
+        next_purge: 0,
+    };
+    // The store's own janitor may take the removal from here.
+    housekeeping.round(true).unwrap();
+    wait_until("the old bucket is still there", || log_entries() == 1);
+    let floor = store.database().get(Family::Meta, &meta::log_floor_key(TableId(1))).unwrap();
+    assert!(floor.is_some());
+    assert_eq!(all_rows(&store.view().unwrap(), &table, None), rows([1, 2]));
+    assert_eq!(Purge::Table(TableId(1)).encode(), [1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn the_last_handle_may_be_dropped_by_a_reply() {
+    let TestStore { store, directory } = TestStore::new();
+    let table = shared(1);
+    let view = store.view().unwrap();
+    let insert = changes(&view, &table, None, ChangeOp::Insert, &rows([1]));
+    let request = request(&view, vec![insert]);
+    drop(view);
+    let (told, done) = std::sync::mpsc::channel();
+    let last = Arc::clone(&store);
+    let reply = Box::new(move |result: Result<_, _>| {
+        drop(last);
+        told.send(result.is_ok()).unwrap();
+    });
+    assert!(store.committer().submit(request, reply).is_ok());
+    drop(store);
+    assert!(done.recv().unwrap());
+    wait_until("the directory is still locked", || {
+        Store::open(directory.path(), StoreOptions::default())
+            .is_ok_and(|store| all_rows(&store.view().unwrap(), &table, None).len() == 1)
+    });
+}
+
+#[test]
+fn a_high_water_mark_of_another_database_is_refused() {
+    let (one, two) = (TestStore::new(), TestStore::new());
+    let TestStore { store, directory } = one;
+    drop(store);
+    two.store.close();
+    HighWater::read(two.directory.path()).unwrap().unwrap().write(directory.path()).unwrap();
+    let refused = Store::open(directory.path(), StoreOptions::default()).unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+}

@@ -1,0 +1,358 @@
+//! The conversion of values to the type of the column they are assigned to.
+//!
+//! Stricter than CAST where CAST would lose something silently: numbers are rounded, not cut off;
+//! what does not fit is an error that names table, column, row and value.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float32Array, Float64Array, StringArray,
+    StringBuilder, new_null_array,
+};
+use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use kalamdb_commons::{ColumnDefinition, ColumnType, TableDefinition};
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use crate::TablesError;
+
+/// Characters of a value an error message shows.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A column that values are assigned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AssignColumn {
+    table: String,
+    name: String,
+    column_type: ColumnType,
+    nullable: bool,
+}
+
+impl AssignColumn {
+    pub(crate) fn new(table: &TableDefinition, column: &ColumnDefinition) -> Self {
+        Self {
+            table: table.qualified_name(),
+            name: column.name.to_string(),
+            column_type: column.column_type.clone(),
+            nullable: column.nullable,
+        }
+    }
+
+    /// The declared columns of a table.
+    pub(crate) fn of_table(table: &TableDefinition) -> Vec<Arc<Self>> {
+        table.columns.iter().map(|column| Arc::new(Self::new(table, column))).collect()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn column_type(&self) -> &ColumnType {
+        &self.column_type
+    }
+
+    pub(crate) fn data_type(&self) -> DataType {
+        self.column_type.to_arrow()
+    }
+
+    /// The values as ones of the column. `first_row` is the 1-based row of the first value.
+    ///
+    /// # Errors
+    /// [`TablesError::BadValue`] for the first value that cannot be one.
+    pub(crate) fn assign(
+        &self,
+        values: &ArrayRef,
+        first_row: u64,
+    ) -> Result<ArrayRef, TablesError> {
+        let target = self.data_type();
+        if values.data_type() == &target && self.column_type != ColumnType::Json {
+            return Ok(Arc::clone(values));
+        }
+        let nulls = values.logical_null_count();
+        if nulls == values.len() {
+            return Ok(new_null_array(&target, values.len()));
+        }
+        let converted = match convert(values, &self.column_type, true) {
+            Ok(converted) => converted,
+            Err(_) => return Err(self.bad_value(values, first_row)),
+        };
+        if converted.logical_null_count() != nulls {
+            return Err(self.bad_value(values, first_row));
+        }
+        Ok(converted)
+    }
+
+    /// Refuses NULL in a NOT NULL column.
+    pub(crate) fn check_not_null(
+        &self,
+        values: &ArrayRef,
+        first_row: u64,
+    ) -> Result<(), TablesError> {
+        if self.nullable || values.logical_null_count() == 0 {
+            return Ok(());
+        }
+        let nulls = values.logical_nulls();
+        let row = nulls.and_then(|nulls| (0..values.len()).find(|row| nulls.is_null(*row)));
+        Err(TablesError::NullValue {
+            table: self.table.clone(),
+            column: self.name.clone(),
+            row: first_row + row.unwrap_or(0) as u64,
+        })
+    }
+
+    /// The error for the first value that cannot be converted.
+    fn bad_value(&self, values: &ArrayRef, first_row: u64) -> TablesError {
+        let nulls = values.logical_nulls();
+        for row in 0..values.len() {
+            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                continue;
+            }
+            let one = values.slice(row, 1);
+            let reason = match convert(&one, &self.column_type, false) {
+                Ok(converted) if converted.logical_null_count() == 0 => continue,
+                Ok(_) => String::from("it is out of range"),
+                Err(error) => reason_of(error),
+            };
+            return self.error(shown(&one), first_row + row as u64, reason);
+        }
+        // Every value can be converted alone, so this is a defect of the conversion.
+        self.error(String::from("?"), first_row, String::from("it cannot be converted"))
+    }
+
+    fn error(&self, value: String, row: u64, reason: String) -> TablesError {
+        TablesError::BadValue {
+            table: self.table.clone(),
+            column: self.name.clone(),
+            column_type: self.column_type.to_string(),
+            row,
+            value,
+            reason,
+        }
+    }
+}
+
+/// What Arrow said, without its own prefix.
+fn reason_of(error: ArrowError) -> String {
+    match error {
+        ArrowError::CastError(reason)
+        | ArrowError::ParseError(reason)
+        | ArrowError::InvalidArgumentError(reason)
+        | ArrowError::ComputeError(reason) => reason,
+        other => other.to_string(),
+    }
+}
+
+fn shown(value: &ArrayRef) -> String {
+    let options = FormatOptions::default();
+    let Ok(formatter) = ArrayFormatter::try_new(value, &options) else { return String::from("?") };
+    let text = formatter.value(0).to_string();
+    let quote = if matches!(
+        value.data_type(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    ) {
+        "'"
+    } else {
+        ""
+    };
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{quote}{}…{quote}", &text[..end]),
+        None => format!("{quote}{text}{quote}"),
+    }
+}
+
+/// Converts; with `safe` a value that cannot be converted becomes NULL, without it an error.
+fn convert(values: &ArrayRef, target: &ColumnType, safe: bool) -> Result<ArrayRef, ArrowError> {
+    let from = values.data_type();
+    if let DataType::Dictionary(_, value_type) = from {
+        return convert(&cast(values, value_type)?, target, safe);
+    }
+    let to = target.to_arrow();
+    let options = CastOptions { safe, ..CastOptions::default() };
+    match target {
+        ColumnType::Json => {
+            let text: ArrayRef = cast_with_options(values, &DataType::Utf8, &options)?;
+            if from.is_nested() || from.is_binary() {
+                return Err(no_cast(from, target));
+            }
+            checked_json(text.as_string::<i32>(), safe)
+        }
+        ColumnType::Uuid if is_text(from) => {
+            let text: ArrayRef = cast(values, &DataType::Utf8)?;
+            parsed_uuids(text.as_string::<i32>(), safe)
+        }
+        ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => {
+            uuid_texts(values)
+        }
+        _ if target_is_temporal(&to) && from.is_integer() => Err(ArrowError::CastError(
+            format!("a number is no {target}, use to_timestamp or a literal"),
+        )),
+        _ if to.is_integer() && from.is_floating() => {
+            let wide: ArrayRef = cast(values, &DataType::Float64)?;
+            let rounded: Float64Array =
+                wide.as_primitive::<Float64Type>().unary(f64::round_ties_even);
+            cast_with_options(&rounded, &to, &options)
+        }
+        _ if to.is_integer() && from.is_decimal() => {
+            let whole = cast_with_options(values, &DataType::Decimal256(76, 0), &options)?;
+            cast_with_options(&whole, &to, &options)
+        }
+        ColumnType::Float32 if from.is_numeric() => {
+            let wide: ArrayRef = cast_with_options(values, &DataType::Float64, &options)?;
+            narrowed(wide.as_primitive::<Float64Type>(), safe)
+        }
+        _ if can_cast_types(from, &to) => cast_with_options(values, &to, &options),
+        _ => Err(no_cast(from, target)),
+    }
+}
+
+fn no_cast(from: &DataType, target: &ColumnType) -> ArrowError {
+    ArrowError::CastError(format!("a value of type {from} cannot become {target}"))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn target_is_temporal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(..) | DataType::Interval(_)
+    )
+}
+
+/// Float64 as Float32; a finite value must stay finite.
+fn narrowed(values: &Float64Array, safe: bool) -> Result<ArrayRef, ArrowError> {
+    let overflows = |value: f64| value.is_finite() && !(value as f32).is_finite();
+    if !safe && let Some(value) = values.iter().flatten().find(|value| overflows(*value)) {
+        return Err(ArrowError::CastError(format!("{value} is out of range")));
+    }
+    let narrowed: Float32Array =
+        values.unary_opt::<_, Float32Type>(|value| (!overflows(value)).then_some(value as f32));
+    Ok(Arc::new(narrowed))
+}
+
+fn checked_json(texts: &StringArray, safe: bool) -> Result<ArrayRef, ArrowError> {
+    let error_of = |text: &str| serde_json::from_str::<IgnoredAny>(text).err();
+    let mut bad = texts.iter().enumerate().filter_map(|(row, text)| Some((row, error_of(text?)?)));
+    let Some((_, error)) = bad.next() else { return Ok(Arc::new(texts.clone())) };
+    if !safe {
+        return Err(ArrowError::ParseError(format!("it is no JSON: {error}")));
+    }
+    let kept: StringArray =
+        texts.iter().map(|text| text.filter(|text| error_of(text).is_none())).collect();
+    Ok(Arc::new(kept))
+}
+
+fn parsed_uuids(texts: &StringArray, safe: bool) -> Result<ArrayRef, ArrowError> {
+    let mut uuids = FixedSizeBinaryBuilder::with_capacity(texts.len(), 16);
+    for text in texts {
+        match text.map(Uuid::try_parse) {
+            Some(Ok(uuid)) => uuids.append_value(uuid.as_bytes())?,
+            None => uuids.append_null(),
+            Some(Err(_)) if safe => uuids.append_null(),
+            Some(Err(error)) => {
+                return Err(ArrowError::ParseError(format!("it is no UUID: {error}")));
+            }
+        }
+    }
+    Ok(Arc::new(uuids.finish()))
+}
+
+fn uuid_texts(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let uuids = values.as_fixed_size_binary();
+    let mut texts = StringBuilder::with_capacity(uuids.len(), uuids.len() * 36);
+    for uuid in uuids {
+        match uuid {
+            Some(bytes) => {
+                let uuid = Uuid::from_slice(bytes)
+                    .map_err(|error| ArrowError::CastError(error.to_string()))?;
+                texts.append_value(uuid.to_string());
+            }
+            None => texts.append_null(),
+        }
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Int32Array, Int64Array};
+    use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+
+    use super::*;
+
+    fn column(column_type: ColumnType) -> AssignColumn {
+        AssignColumn {
+            table: String::from("ns.t"),
+            name: String::from("c"),
+            column_type,
+            nullable: false,
+        }
+    }
+
+    #[test]
+    fn numbers_are_rounded_and_never_wrap() {
+        let int = column(ColumnType::Int32);
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![2.5, -2.5, 3.5, 1e9]));
+        let ints = int.assign(&floats, 1).unwrap();
+        assert_eq!(ints.as_primitive::<Int32Type>().values(), &[2, -2, 4, 1_000_000_000]);
+        let decimals: ArrayRef = Arc::new(
+            Decimal128Array::from(vec![25, -25, 24]).with_precision_and_scale(5, 1).unwrap(),
+        );
+        let ints = int.assign(&decimals, 1).unwrap();
+        assert_eq!(ints.as_primitive::<Int32Type>().values(), &[3, -3, 2]);
+        for too_large in [
+            Arc::new(Int64Array::from(vec![1, i64::from(i32::MAX) + 1])) as ArrayRef,
+            Arc::new(Float64Array::from(vec![1.0, 1e10])) as ArrayRef,
+        ] {
+            let error = int.assign(&too_large, 10).unwrap_err();
+            assert!(matches!(error, TablesError::BadValue { row: 11, .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_table_column_row_and_value() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("1"), None, Some("twelve")]));
+        let error = column(ColumnType::Int32).assign(&texts, 1).unwrap_err().to_string();
+        for part in ["ns.t", "column c", "INT", "row 3", "'twelve'"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+
+    #[test]
+    fn text_becomes_what_it_spells() {
+        let uuid = "0189f7f1-1c6e-7cc4-8a5b-6f1f0d6a7b11";
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some(uuid), None]));
+        let uuids = column(ColumnType::Uuid).assign(&texts, 1).unwrap();
+        let back = column(ColumnType::Text).assign(&uuids, 1).unwrap();
+        assert_eq!(back.as_string::<i32>().value(0), uuid);
+        assert!(back.is_null(1));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["2013-01-02 03:04:05"]));
+        let times = column(ColumnType::timestamp()).assign(&texts, 1).unwrap();
+        let expected = 1_357_095_845_000_000;
+        assert_eq!(times.as_primitive::<TimestampMicrosecondType>().value(0), expected);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["{\"a\": [1]}", "{a"]));
+        let error = column(ColumnType::Json).assign(&texts, 1).unwrap_err().to_string();
+        assert!(error.contains("row 2") && error.contains("no JSON"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let ints: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+        assert!(column(ColumnType::timestamp()).assign(&ints, 1).is_err());
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![1e300]));
+        assert!(column(ColumnType::Float32).assign(&floats, 1).is_err());
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![f64::INFINITY, 0.1]));
+        assert!(column(ColumnType::Float32).assign(&floats, 1).is_ok());
+    }
+
+    #[test]
+    fn null_in_a_not_null_column_names_its_row() {
+        let ints: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
+        let error = column(ColumnType::Int32).check_not_null(&ints, 5).unwrap_err();
+        assert!(matches!(error, TablesError::NullValue { row: 6, .. }), "{error}");
+    }
+}

@@ -1,0 +1,225 @@
+//! New rows: converted, checked, encoded, and held against the keys that exist.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use kalamdb_commons::{Generation, TableDefinition, UserId};
+use kalamdb_sql::TableEntry;
+use kalamdb_store::{
+    BatchBuilder, ByteRows, ChangeOp, ReadView, RowChanges, lookup_keys, row_format,
+};
+
+use super::assign::AssignColumn;
+use crate::TablesError;
+
+/// Keys looked up in one call.
+const LOOKUP_KEYS_MAX: usize = 8192;
+
+/// Gathers the rows of one INSERT or ingest.
+pub(super) struct InsertWriter {
+    entry: Arc<TableEntry>,
+    owner: Option<UserId>,
+    view: Arc<ReadView>,
+    generation: Generation,
+    columns: Vec<Arc<AssignColumn>>,
+    keys: ByteRows,
+    rows: ByteRows,
+    /// Every key so far is greater than the one before it: none can be there twice.
+    ascending: bool,
+}
+
+impl InsertWriter {
+    pub(super) fn new(
+        entry: Arc<TableEntry>,
+        owner: Option<UserId>,
+        view: Arc<ReadView>,
+    ) -> Self {
+        Self {
+            generation: view.generation(entry.definition.id),
+            columns: AssignColumn::of_table(&entry.definition),
+            entry,
+            owner,
+            view,
+            keys: ByteRows::new(),
+            rows: ByteRows::new(),
+            ascending: true,
+        }
+    }
+
+    /// Encoded bytes so far.
+    pub(super) fn byte_len(&self) -> usize {
+        self.keys.byte_len() + self.rows.byte_len()
+    }
+
+    /// Rows so far.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Adds rows whose columns are the declared ones, of whatever type.
+    ///
+    /// # Errors
+    /// Values that cannot be stored, naming column and row.
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), TablesError> {
+        let batch = self.converted(batch)?;
+        let row_ids = if self.entry.definition.has_hidden_key() {
+            Some(self.view.store().allocate_row_ids(batch.num_rows() as u64))
+        } else {
+            None
+        };
+        let before = self.keys.len();
+        let layout = &self.entry.layout;
+        layout.encode_keys(
+            &batch,
+            self.generation,
+            self.owner.as_ref(),
+            row_ids,
+            &mut self.keys,
+        )?;
+        layout.encode_rows(&batch, false, &mut self.rows)?;
+        self.ascending = self.ascending
+            && (before.max(1)..self.keys.len())
+                .all(|row| self.keys.get(row - 1) < self.keys.get(row));
+        Ok(())
+    }
+
+    fn converted(&self, batch: &RecordBatch) -> Result<RecordBatch, TablesError> {
+        let first_row = self.keys.len() as u64 + 1;
+        convert_columns(&self.entry.definition, &self.columns, batch, first_row)
+    }
+
+    /// Checks the keys and gives the changes to commit.
+    ///
+    /// # Errors
+    /// A key that exists, or that the statement has twice.
+    pub(super) fn finish(mut self) -> Result<RowChanges, TablesError> {
+        let mut old = ByteRows::new();
+        if !self.entry.definition.has_hidden_key() {
+            let order = if self.ascending { None } else { Some(self.sort()?) };
+            old = self.replaced_tombstones(order.as_deref())?;
+        }
+        Ok(RowChanges {
+            layout: Arc::clone(&self.entry.layout),
+            owner: self.owner,
+            op: ChangeOp::Insert,
+            keys: self.keys,
+            rows: self.rows,
+            old,
+        })
+    }
+
+    /// Puts the rows into key order, which the store writes fastest. Returns where each row
+    /// stood before.
+    fn sort(&mut self) -> Result<Vec<usize>, TablesError> {
+        let mut order: Vec<usize> = (0..self.keys.len()).collect();
+        order.sort_by(|a, b| self.keys.get(*a).cmp(self.keys.get(*b)));
+        let same = order.windows(2).find(|pair| self.keys.get(pair[0]) == self.keys.get(pair[1]));
+        if let Some(&[first, second]) = same {
+            let (first, second) = (first.min(second), first.max(second));
+            return Err(TablesError::DuplicateKeyInStatement {
+                table: self.entry.definition.qualified_name(),
+                key: self.key_text(first)?,
+                first_row: first as u64 + 1,
+                row: second as u64 + 1,
+            });
+        }
+        let sorted = |from: &ByteRows| {
+            let mut rows = ByteRows::with_capacity(from.len(), from.byte_len());
+            for row in &order {
+                rows.push(from.get(*row));
+            }
+            rows
+        };
+        self.keys = sorted(&self.keys);
+        self.rows = sorted(&self.rows);
+        Ok(order)
+    }
+
+    /// Looks the keys up. The images of tombstones that are replaced; no rows when there are none.
+    fn replaced_tombstones(&self, order: Option<&[usize]>) -> Result<ByteRows, TablesError> {
+        let mut old = ByteRows::new();
+        let mut chunk = ByteRows::new();
+        let mut start = 0;
+        while start < self.keys.len() {
+            let end = self.keys.len().min(start + LOOKUP_KEYS_MAX);
+            chunk.clear();
+            for row in start..end {
+                chunk.push(self.keys.get(row));
+            }
+            let found = lookup_keys(&self.view, &self.entry.layout, &chunk)?;
+            for (row, image) in (start..end).zip(found) {
+                match image {
+                    None if old.is_empty() => {}
+                    None => old.push(&[]),
+                    Some(image) if row_format::is_deleted(&image) => {
+                        while old.len() < row {
+                            old.push(&[]);
+                        }
+                        old.push(&image);
+                    }
+                    Some(_) => {
+                        let statement_row = order.and_then(|order| order.get(row).copied());
+                        return Err(TablesError::DuplicateKey {
+                            table: self.entry.definition.qualified_name(),
+                            key: self.key_text(row)?,
+                            row: statement_row.unwrap_or(row) as u64 + 1,
+                        });
+                    }
+                }
+            }
+            start = end;
+        }
+        Ok(old)
+    }
+
+    /// The key of a gathered row as `(id = 5, name = x)`.
+    fn key_text(&self, row: usize) -> Result<String, TablesError> {
+        let layout = &self.entry.layout;
+        let positions = self.entry.definition.key_positions();
+        let mut builder = BatchBuilder::new(Arc::clone(layout), &positions)?;
+        let key = self.keys.get(row);
+        builder.append(layout.prefix_len(key)?, key, self.rows.get(row))?;
+        let batch = builder.finish()?;
+        let options = FormatOptions::default();
+        let mut parts = Vec::with_capacity(positions.len());
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let formatter = ArrayFormatter::try_new(column, &options)
+                .map_err(|error| TablesError::Internal { reason: error.to_string() })?;
+            parts.push(format!("{} = {}", field.name(), formatter.value(0)));
+        }
+        Ok(format!("({})", parts.join(", ")))
+    }
+}
+
+/// A batch of exactly the declared columns, values converted and NULLs checked. `first_row` is
+/// the 1-based row of the first.
+pub(super) fn convert_columns(
+    definition: &TableDefinition,
+    columns: &[Arc<AssignColumn>],
+    batch: &RecordBatch,
+    first_row: u64,
+) -> Result<RecordBatch, TablesError> {
+    if batch.num_columns() != columns.len() {
+        return Err(TablesError::Internal {
+            reason: format!(
+                "{} columns came for the {} of {}",
+                batch.num_columns(),
+                columns.len(),
+                definition.qualified_name()
+            ),
+        });
+    }
+    let converted = columns
+        .iter()
+        .zip(batch.columns())
+        .map(|(column, values)| {
+            let values = column.assign(values, first_row)?;
+            column.check_not_null(&values, first_row)?;
+            Ok(values)
+        })
+        .collect::<Result<Vec<_>, TablesError>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(definition.arrow_schema(), converted, &options)
+        .map_err(|error| TablesError::Internal { reason: error.to_string() })
+}

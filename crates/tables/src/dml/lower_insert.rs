@@ -1,0 +1,178 @@
+//! INSERT as one source query: the declared columns in declared order, defaults filled in.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::Column;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{
+    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, Projection, WriteOp,
+};
+use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, SetExpr};
+use kalamdb_commons::TableDefinition;
+use kalamdb_sql::{InsertSource, InsertStatement, ObjectKind, TableEntry, not_found};
+
+use super::assign::AssignColumn;
+use super::defaults::default_expr;
+use super::sink::{DmlSink, Write};
+use super::values::{ValuesColumn, plan_values, type_parameters};
+use crate::TablesError;
+use crate::planner::{PlanContext, full_reference};
+
+/// Plans INSERT.
+pub(crate) fn plan_insert(
+    context: &PlanContext<'_>,
+    insert: &InsertStatement,
+) -> Result<LogicalPlan> {
+    let entry = context.names().resolve_target(&insert.table)?;
+    let definition = &entry.definition;
+    let targets = target_positions(definition, &insert.columns)?;
+    let source = match &insert.source {
+        InsertSource::DefaultValues => None,
+        InsertSource::Query(query) => Some(plan_source(context, definition, &targets, query)?),
+    };
+    // DEFAULT VALUES gives no column, all of them are missing.
+    let targets = if source.is_some() { targets } else { Vec::new() };
+    let source = match source {
+        Some(source) => source,
+        None => LogicalPlanBuilder::empty(true).build()?,
+    };
+    let projection = declared_columns(context, definition, &targets, &source)?;
+    let source = LogicalPlan::Projection(Projection::try_new(projection, Arc::new(source))?);
+    Ok(into_sink(entry, Write::Insert, source))
+}
+
+/// The statement: `source` feeding a sink that writes to the table.
+pub(super) fn into_sink(entry: Arc<TableEntry>, write: Write, source: LogicalPlan) -> LogicalPlan {
+    let name = full_reference(&entry);
+    let sink = provider_as_source(Arc::new(DmlSink::new(entry, write)));
+    LogicalPlan::Dml(DmlStatement::new(
+        name,
+        sink,
+        WriteOp::Insert(InsertOp::Append),
+        Arc::new(source),
+    ))
+}
+
+/// Positions of the named columns among the declared ones; of all when none is named.
+fn target_positions(definition: &TableDefinition, columns: &[String]) -> Result<Vec<usize>> {
+    if columns.is_empty() {
+        return Ok((0..definition.columns.len()).collect());
+    }
+    columns
+        .iter()
+        .map(|name| Ok(target_position(definition, name)?))
+        .collect()
+}
+
+/// The position of a column that may be written.
+pub(super) fn target_position(
+    definition: &TableDefinition,
+    name: &str,
+) -> Result<usize, TablesError> {
+    if let Some((position, _)) = definition.column(name) {
+        return Ok(position);
+    }
+    if kalamdb_commons::system_columns::is_system_column(name) {
+        return Err(TablesError::invalid(format!(
+            "column {name} of table {} is kept by the system, it cannot be written",
+            definition.qualified_name()
+        )));
+    }
+    let known = definition.columns.iter().map(|column| &*column.name);
+    Err(not_found(ObjectKind::Column, name, known).into())
+}
+
+fn plan_source(
+    context: &PlanContext<'_>,
+    definition: &TableDefinition,
+    targets: &[usize],
+    query: &ast::Query,
+) -> Result<LogicalPlan> {
+    let assign = AssignColumn::of_table(definition);
+    if let (SetExpr::Values(values), true) = (query.body.as_ref(), is_plain(query)) {
+        let rows: Vec<&[ast::Expr]> =
+            values.rows.iter().map(|row| row.content.as_slice()).collect();
+        let columns: Vec<ValuesColumn<'_>> = targets
+            .iter()
+            .map(|position| ValuesColumn {
+                definition: &definition.columns[*position],
+                assign: Arc::clone(&assign[*position]),
+            })
+            .collect();
+        return plan_values(context, &rows, &columns);
+    }
+    let mut query = query.clone();
+    name_repeated_items(&mut query.body);
+    let source = context.plan_query(&query)?;
+    let given = source.schema().fields().len();
+    if given != targets.len() {
+        return Err(TablesError::invalid(format!(
+            "INSERT into {} names {} columns, its query gives {given}",
+            definition.qualified_name(),
+            targets.len()
+        ))
+        .into());
+    }
+    let columns: Vec<_> =
+        targets.iter().map(|position| Some(Arc::clone(&assign[*position]))).collect();
+    type_parameters(source, &columns)
+}
+
+/// True for a query that is nothing but its body.
+fn is_plain(query: &ast::Query) -> bool {
+    query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+}
+
+/// `SELECT x, x` is fine in INSERT, where columns go by position: the second gets a name.
+fn name_repeated_items(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            let mut seen = HashSet::new();
+            for (position, item) in select.projection.iter_mut().enumerate() {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && !seen.insert(expr.to_string().to_lowercase())
+                {
+                    let alias = Ident::with_quote('"', format!("column {}", position + 1));
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            name_repeated_items(left);
+            name_repeated_items(right);
+        }
+        SetExpr::Query(query) => name_repeated_items(&mut query.body),
+        _ => {}
+    }
+}
+
+/// One expression for each declared column: a column of the source, or the default.
+fn declared_columns(
+    context: &PlanContext<'_>,
+    definition: &TableDefinition,
+    targets: &[usize],
+    source: &LogicalPlan,
+) -> Result<Vec<Expr>> {
+    definition
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(position, column)| {
+            let given = targets.iter().position(|target| *target == position);
+            let value = match given {
+                Some(given) => {
+                    let field = source.schema().qualified_field(given);
+                    Expr::Column(Column::from(field))
+                }
+                None => context.plan_expression(default_expr(column)?)?,
+            };
+            Ok(value.alias(&*column.name))
+        })
+        .collect()
+}

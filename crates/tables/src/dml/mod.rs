@@ -1,0 +1,32 @@
+//! Writing: INSERT, UPDATE, DELETE and bulk ingest, all by one path.
+//!
+//! ```text
+//! INSERT ─┐                                  ┌─ convert, check ─┐
+//! UPDATE ─┼─► one source SELECT ─► DmlSink ──┤ encode           ├─► CommitRequest ─► committer
+//! DELETE ─┘   (locations, images,            └─ check the keys ─┘
+//!              new values)
+//! ```
+//!
+//! DataFusion's own hooks for UPDATE and DELETE lose the WHERE clause in several shapes: no plan
+//! of ours reaches them.
+
+mod assign;
+mod change_writer;
+mod commit;
+mod defaults;
+mod ingest;
+mod insert_writer;
+mod literal_rows;
+mod lower_change;
+mod lower_insert;
+mod sink;
+mod values;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::assign::AssignColumn;
+pub use self::ingest::insert_batches;
+pub(crate) use self::literal_rows::LiteralRows;
+pub(crate) use self::lower_change::{plan_delete, plan_update};
+pub(crate) use self::lower_insert::plan_insert;
+pub(crate) use self::sink::DmlSink;

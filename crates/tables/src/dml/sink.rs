@@ -1,0 +1,235 @@
+//! Where the source query of a DML statement ends: in one commit.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::sink::{DataSink, DataSinkExec};
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
+use futures::StreamExt;
+use kalamdb_commons::limits::STATEMENT_BYTES_MAX;
+use kalamdb_sql::TableEntry;
+use kalamdb_store::{ChangeOp, RowChanges};
+
+use super::change_writer::ChangeWriter;
+use super::commit::commit;
+use super::insert_writer::InsertWriter;
+use crate::table_provider::{check_version, owner_of};
+use crate::{StatementContext, TablesError};
+
+/// Rows from which on keys are checked on a blocking thread.
+const INLINE_ROWS_MAX: usize = 1024;
+
+/// What a statement does with the rows its source gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Write {
+    /// The declared columns of new rows.
+    Insert,
+    /// Location, image, and the declared columns as they become. `repeated`: a row may come
+    /// several times, the first counts.
+    Update { repeated: bool },
+    /// Location and image.
+    Delete { repeated: bool },
+}
+
+/// The target of a DML plan: takes the source's rows, commits them, answers their number.
+#[derive(Debug, Clone)]
+pub(crate) struct DmlSink {
+    entry: Arc<TableEntry>,
+    write: Write,
+    schema: SchemaRef,
+}
+
+impl DmlSink {
+    pub(crate) fn new(entry: Arc<TableEntry>, write: Write) -> Self {
+        let schema = Arc::clone(entry.layout.declared_schema());
+        Self { entry, write, schema }
+    }
+}
+
+#[async_trait]
+impl TableProvider for DmlSink {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let reason = String::from("the sink of a statement cannot be scanned");
+        Err(TablesError::Internal { reason }.into())
+    }
+
+    async fn insert_into(
+        &self,
+        _state: &dyn Session,
+        input: Arc<dyn ExecutionPlan>,
+        _op: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let run = SinkRun { sink: self.clone(), schema: nullable(&input.schema()) };
+        Ok(Arc::new(DataSinkExec::new(input, Arc::new(run), None)))
+    }
+}
+
+/// The sink of one physical plan.
+#[derive(Debug)]
+struct SinkRun {
+    sink: DmlSink,
+    /// The input's columns, all nullable: DataSinkExec's own NOT NULL check names neither table
+    /// nor row, so it is given nothing to check; ours comes later.
+    schema: SchemaRef,
+}
+
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+impl DisplayAs for SinkRun {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.sink.write {
+            Write::Insert => "insert into",
+            Write::Update { .. } => "update",
+            Write::Delete { .. } => "delete from",
+        };
+        write!(f, "{verb} {}", self.sink.entry.definition.qualified_name())
+    }
+}
+
+#[async_trait]
+impl DataSink for SinkRun {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    async fn write_all(
+        &self,
+        mut data: SendableRecordBatchStream,
+        task: &Arc<TaskContext>,
+    ) -> Result<u64> {
+        let context = StatementContext::of(task.session_config())?;
+        let reservation =
+            MemoryConsumer::new("rows to write").register(task.memory_pool());
+        let mut writer = StatementWriter::new(&self.sink.entry, self.sink.write, &context)?;
+        while let Some(batch) = data.next().await {
+            if context.cancel.is_cancelled() {
+                return Err(TablesError::Cancelled.into());
+            }
+            writer.add(&batch?)?;
+            reservation.try_resize(writer.byte_len())?;
+        }
+        // The source's view and memory are not needed while the commit waits.
+        drop(data);
+        Ok(writer.commit(&context).await?)
+    }
+}
+
+/// Gathers the rows of one statement and commits them.
+pub(super) struct StatementWriter {
+    table: String,
+    rows: Rows,
+}
+
+enum Rows {
+    New(InsertWriter),
+    Changed(ChangeWriter),
+}
+
+impl StatementWriter {
+    /// # Errors
+    /// When the principal may not write the table, or it has changed since the plan was made.
+    pub(super) fn new(
+        entry: &Arc<TableEntry>,
+        write: Write,
+        context: &StatementContext,
+    ) -> Result<Self, TablesError> {
+        check_version(entry, context)?;
+        context.catalog.authorize_write(&context.principal, entry)?;
+        let owner = owner_of(entry, context);
+        let changed = |op, repeated| {
+            Rows::Changed(ChangeWriter::new(Arc::clone(entry), owner.clone(), op, repeated))
+        };
+        let rows = match write {
+            Write::Insert => {
+                let view = Arc::clone(&context.view);
+                Rows::New(InsertWriter::new(Arc::clone(entry), owner.clone(), view))
+            }
+            Write::Update { repeated } => changed(ChangeOp::Update, repeated),
+            Write::Delete { repeated } => changed(ChangeOp::Delete, repeated),
+        };
+        Ok(Self { table: entry.definition.qualified_name(), rows })
+    }
+
+    /// Adds rows of the source.
+    ///
+    /// # Errors
+    /// Values that cannot be stored; more bytes than a statement may write.
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), TablesError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        match &mut self.rows {
+            Rows::New(writer) => writer.add(batch)?,
+            Rows::Changed(writer) => writer.add(batch)?,
+        }
+        if self.byte_len() > STATEMENT_BYTES_MAX {
+            return Err(TablesError::StatementTooLarge {
+                table: self.table.clone(),
+                limit_bytes: STATEMENT_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        match &self.rows {
+            Rows::New(writer) => writer.byte_len(),
+            Rows::Changed(writer) => writer.byte_len(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.rows {
+            Rows::New(writer) => writer.len(),
+            Rows::Changed(writer) => writer.len(),
+        }
+    }
+
+    /// Checks the keys and commits; the number of rows. Nothing is committed without rows.
+    pub(super) async fn commit(self, context: &StatementContext) -> Result<u64, TablesError> {
+        let count = self.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let changes = match self.rows {
+            Rows::New(writer) if count > INLINE_ROWS_MAX => check_apart(writer).await?,
+            Rows::New(writer) => writer.finish()?,
+            Rows::Changed(writer) => writer.finish(),
+        };
+        commit(&context.view, changes, &context.cancel).await?;
+        Ok(count as u64)
+    }
+}
+
+async fn check_apart(writer: InsertWriter) -> Result<RowChanges, TablesError> {
+    let checked = tokio::task::spawn_blocking(move || writer.finish()).await;
+    checked.unwrap_or_else(|error| {
+        Err(TablesError::Internal { reason: format!("the key check ended early: {error}") })
+    })
+}

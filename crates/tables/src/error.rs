@@ -1,0 +1,212 @@
+//! What can go wrong between DataFusion and the store, and how to read it back out of a
+//! `DataFusionError`.
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use kalamdb_commons::ErrorKind;
+use kalamdb_sql::SqlError;
+use kalamdb_store::StoreError;
+use thiserror::Error;
+
+/// An error of this crate. Inside a plan it travels as `DataFusionError::External`.
+#[derive(Debug, Error)]
+pub enum TablesError {
+    /// The store refused or failed; a `Conflict` in here asks for a rerun on a fresh view.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The catalog refused: an unknown name, a missing right.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// DataFusion failed outside a plan (planning, expression evaluation).
+    #[error(transparent)]
+    Query(#[from] Box<DataFusionError>),
+    /// The plan was made for another version of the table: plan the statement again.
+    #[error("table {table} has changed since the statement was planned; plan it again")]
+    TableChanged {
+        /// `namespace.table`.
+        table: String,
+    },
+    /// A value cannot become one of the column's type.
+    #[error("cannot store {value} in column {column} ({column_type}) of table {table}, row {row}: {reason}")]
+    BadValue {
+        /// `namespace.table`.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// The declared SQL type.
+        column_type: String,
+        /// 1-based row of the statement.
+        row: u64,
+        /// The value, shortened.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// NULL for a NOT NULL column.
+    #[error("column {column} of table {table} is NOT NULL, but row {row} has NULL; give it a value")]
+    NullValue {
+        /// `namespace.table`.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// 1-based row of the statement.
+        row: u64,
+    },
+    /// The key is taken.
+    #[error("duplicate key {key} in table {table}, row {row}: a row with this key exists already")]
+    DuplicateKey {
+        /// `namespace.table`.
+        table: String,
+        /// The key's columns and values.
+        key: String,
+        /// 1-based row of the statement.
+        row: u64,
+    },
+    /// The statement itself gives one key twice.
+    #[error("duplicate key {key} in table {table}: rows {first_row} and {row} of the statement have the same key")]
+    DuplicateKeyInStatement {
+        /// `namespace.table`.
+        table: String,
+        /// The key's columns and values.
+        key: String,
+        /// 1-based row that had it first.
+        first_row: u64,
+        /// 1-based row that has it again.
+        row: u64,
+    },
+    /// More bytes than one statement may write.
+    #[error("the statement writes more than {limit_bytes} bytes to table {table}; split it into smaller ones")]
+    StatementTooLarge {
+        /// `namespace.table`.
+        table: String,
+        /// The bound.
+        limit_bytes: usize,
+    },
+    /// A DML statement that is wrong in itself.
+    #[error("{reason}")]
+    InvalidStatement {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A plan with a node that is not allowed.
+    #[error("{what} is not supported")]
+    NotSupported {
+        /// The statement or plan node.
+        what: String,
+    },
+    /// The statement was cancelled.
+    #[error("the statement was cancelled")]
+    Cancelled,
+    /// A plan ran without its context: a defect.
+    #[error("the session carries no statement context")]
+    NoContext,
+    /// A defect.
+    #[error("internal error: {reason}")]
+    Internal {
+        /// What was found.
+        reason: String,
+    },
+}
+
+impl TablesError {
+    /// What the caller should do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Sql(error) => error.kind(),
+            Self::Query(error) => kind_of(error),
+            Self::TableChanged { .. } => ErrorKind::Conflict,
+            Self::BadValue { .. } | Self::InvalidStatement { .. } => ErrorKind::InvalidInput,
+            Self::NullValue { .. }
+            | Self::DuplicateKey { .. }
+            | Self::DuplicateKeyInStatement { .. } => ErrorKind::ConstraintViolation,
+            Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
+            Self::NotSupported { .. } => ErrorKind::Unsupported,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::NoContext | Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// A wrong statement, with the reason.
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::InvalidStatement { reason: reason.into() }
+    }
+}
+
+impl From<DataFusionError> for TablesError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Query(Box::new(error))
+    }
+}
+
+impl From<TablesError> for DataFusionError {
+    fn from(error: TablesError) -> Self {
+        match error {
+            TablesError::Query(inner) => *inner,
+            other => Self::External(Box::new(other)),
+        }
+    }
+}
+
+/// The innermost error of ours that `error` wraps, if there is one.
+fn tables_error(error: &DataFusionError) -> Option<&TablesError> {
+    match error {
+        DataFusionError::External(inner) => external(inner.as_ref()),
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::ExternalError(inner) => external(inner.as_ref()),
+            _ => None,
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            tables_error(inner)
+        }
+        DataFusionError::Shared(inner) => tables_error(inner),
+        DataFusionError::Collection(errors) => errors.iter().find_map(tables_error),
+        _ => None,
+    }
+}
+
+fn external<'a>(error: &'a (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'a TablesError> {
+    if let Some(error) = error.downcast_ref::<TablesError>() {
+        return match error {
+            TablesError::Query(inner) => tables_error(inner).or(Some(error)),
+            _ => Some(error),
+        };
+    }
+    error.downcast_ref::<DataFusionError>().and_then(tables_error)
+}
+
+/// The conflict with a concurrent writer that `error` wraps, if it is one: run the statement
+/// again on a fresh view. [`TablesError::TableChanged`] asks to plan it again first.
+pub fn conflict_of(error: &DataFusionError) -> Option<&TablesError> {
+    tables_error(error).filter(|error| error.kind() == ErrorKind::Conflict)
+}
+
+/// The kind of any error a plan or its planning ends with.
+pub fn kind_of(error: &DataFusionError) -> ErrorKind {
+    if let Some(error) = tables_error(error) {
+        return match error {
+            // Nothing of ours within: judge the DataFusion error itself.
+            TablesError::Query(inner) => kind_of_foreign(inner),
+            ours => ours.kind(),
+        };
+    }
+    kind_of_foreign(error)
+}
+
+fn kind_of_foreign(error: &DataFusionError) -> ErrorKind {
+    match error.find_root() {
+        DataFusionError::NotImplemented(_) => ErrorKind::Unsupported,
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourceExhausted,
+        DataFusionError::Internal(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::External(_)
+        | DataFusionError::ExecutionJoin(_) => ErrorKind::Internal,
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::MemoryError(_) => ErrorKind::ResourceExhausted,
+            ArrowError::NotYetImplemented(_) => ErrorKind::Unsupported,
+            ArrowError::IoError(..) | ArrowError::ExternalError(_) => ErrorKind::Internal,
+            _ => ErrorKind::InvalidInput,
+        },
+        _ => ErrorKind::InvalidInput,
+    }
+}

@@ -1,0 +1,331 @@
+//! From filters to keys: which part of a table's key space a scan has to look at.
+//!
+//! The key columns are taken in key order. As long as a column is bound by equality (`=`, `IN`),
+//! the next one is looked at; the first that is not may still be bound by a range.
+//!
+//! ```text
+//! key (a, b, c)    a = 1 AND b IN (2, 3) AND c = 4      two keys
+//!                  a = 1 AND b > 2                      one range
+//!                  b = 2                                everything, b = 2 stays a filter
+//! ```
+
+use std::ops::Bound;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use kalamdb_commons::UserId;
+use kalamdb_store::{ByteRows, KeyRange, ReadView, TableLayout};
+
+use super::key_constraint::{Constraint, constraint_of};
+use crate::TablesError;
+
+/// Keys looked up one by one; past that the table is scanned.
+const KEYS_MAX: usize = 64 << 10;
+/// Separate ranges of one scan; past that fewer key columns bound it.
+const RANGES_MAX: usize = 1024;
+
+/// Where a scan finds its rows.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyAccess {
+    /// No row can match.
+    Nothing,
+    /// Exactly these keys (complete storage keys, ascending, each once).
+    Keys(ByteRows),
+    /// These ranges, ascending and disjoint; keys without the table's prefix.
+    Ranges(Vec<KeyRange>),
+}
+
+/// What the filters say about the keys, and what is left of them.
+#[derive(Debug)]
+pub(crate) struct ChosenAccess {
+    pub access: KeyAccess,
+    /// The conditions that `access` takes care of, for EXPLAIN.
+    pub bounds: Vec<String>,
+    /// Conditions still to be evaluated.
+    pub residual: Vec<Expr>,
+    /// Columns (wide indices) bound to one value.
+    pub constants: Vec<(usize, ScalarValue)>,
+}
+
+impl ChosenAccess {
+    /// The ranges to scan, when the rows are not looked up by key.
+    pub(crate) fn ranges(&self) -> Option<&[KeyRange]> {
+        match &self.access {
+            KeyAccess::Ranges(ranges) => Some(ranges),
+            KeyAccess::Nothing | KeyAccess::Keys(_) => None,
+        }
+    }
+}
+
+/// A column of the key.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyColumn {
+    pub name: String,
+    /// Position in the wide schema.
+    pub index: usize,
+    pub data_type: DataType,
+}
+
+/// The key columns of a table, in key order; `_row_id` where none is declared.
+pub(crate) fn key_columns(layout: &TableLayout) -> Vec<KeyColumn> {
+    let positions = match layout.row_id_index() {
+        Some(index) => vec![index],
+        None => layout.definition().key_positions(),
+    };
+    positions
+        .into_iter()
+        .map(|index| {
+            let field = layout.wide_schema().field(index);
+            KeyColumn {
+                name: field.name().clone(),
+                index,
+                data_type: field.data_type().clone(),
+            }
+        })
+        .collect()
+}
+
+/// Chooses how to reach the rows that match all `filters`.
+pub(crate) fn choose(
+    view: &ReadView,
+    layout: &TableLayout,
+    owner: Option<&UserId>,
+    filters: &[Expr],
+) -> Result<ChosenAccess> {
+    let columns = key_columns(layout);
+    let mut bounds = KeyBounds::collect(&columns, filters);
+    let equal = bounds.equal_columns();
+    let mut taken = Vec::new();
+    let access = if equal.iter().any(|(values, _)| values.is_empty()) {
+        taken.extend(equal.iter().map(|(_, filter)| *filter));
+        KeyAccess::Nothing
+    } else if equal.len() == columns.len() && product(&equal) <= KEYS_MAX {
+        taken.extend(equal.iter().map(|(_, filter)| *filter));
+        let prefix = layout.key_prefix(view.generation(layout.definition().id), owner);
+        KeyAccess::Keys(encode_keys(layout, &equal, &prefix)?)
+    } else {
+        ranges(layout, &columns, &mut bounds, equal.clone(), &mut taken)?
+    };
+    let constants = equal
+        .iter()
+        .zip(&columns)
+        .filter(|((values, filter), _)| values.len() == 1 && taken.contains(filter))
+        .filter_map(|((values, _), column)| Some((column.index, values.first()?.clone())))
+        .collect();
+    let mut chosen =
+        ChosenAccess { access, bounds: Vec::new(), residual: Vec::new(), constants };
+    for (position, filter) in filters.iter().enumerate() {
+        if taken.contains(&position) {
+            chosen.bounds.push(filter.human_display().to_string());
+        } else {
+            chosen.residual.push(filter.clone());
+        }
+    }
+    if matches!(chosen.access, KeyAccess::Nothing) {
+        chosen.residual.clear();
+    }
+    Ok(chosen)
+}
+
+/// Values a column may have, and the filter that says so.
+type Equal = (Vec<ScalarValue>, usize);
+/// A value, whether it belongs to the range itself, and the filter that says so. No filter: the
+/// bound is only implied, and the filter stays.
+type Edge = (ScalarValue, bool, Option<usize>);
+
+/// What the filters say about each key column.
+struct KeyBounds {
+    equal: Vec<Option<Equal>>,
+    lower: Vec<Option<Edge>>,
+    upper: Vec<Option<Edge>>,
+}
+
+impl KeyBounds {
+    fn collect(columns: &[KeyColumn], filters: &[Expr]) -> Self {
+        let none = |_| None;
+        let mut bounds = Self {
+            equal: (0..columns.len()).map(none).collect(),
+            lower: (0..columns.len()).map(|_| None).collect(),
+            upper: (0..columns.len()).map(|_| None).collect(),
+        };
+        for (position, filter) in filters.iter().enumerate() {
+            let Some((column, constraint)) = constraint_of(filter, columns) else { continue };
+            match constraint {
+                // Of several conditions of one kind the first bounds the scan, the others stay
+                // filters: `a = 1 AND a = 2` looks at the key 1 and finds that it is not 2.
+                Constraint::In(values) => {
+                    bounds.equal[column].get_or_insert((values, position));
+                }
+                Constraint::Lower(value, inclusive) => {
+                    bounds.lower[column].get_or_insert((value, inclusive, Some(position)));
+                }
+                Constraint::Upper(value, inclusive) => {
+                    bounds.upper[column].get_or_insert((value, inclusive, Some(position)));
+                }
+                Constraint::Implied { from, below } => {
+                    bounds.lower[column].get_or_insert((from, true, None));
+                    if let Some(below) = below {
+                        bounds.upper[column].get_or_insert((below, false, None));
+                    }
+                }
+            }
+        }
+        bounds
+    }
+
+    /// The leading key columns that are bound by equality.
+    fn equal_columns(&self) -> Vec<Equal> {
+        self.equal.iter().map_while(Clone::clone).collect()
+    }
+}
+
+fn product(equal: &[Equal]) -> usize {
+    equal.iter().fold(1, |product, (values, _)| product.saturating_mul(values.len()))
+}
+
+/// All combinations of the values, as columns of equal length.
+fn combinations(equal: &[Equal]) -> Result<Vec<ArrayRef>> {
+    let total = product(equal);
+    let mut repeat = total;
+    let mut columns = Vec::with_capacity(equal.len());
+    for (values, _) in equal {
+        repeat /= values.len().max(1);
+        let column =
+            (0..total).map(|row| values[(row / repeat.max(1)) % values.len()].clone());
+        columns.push(ScalarValue::iter_to_array(column)?);
+    }
+    Ok(columns)
+}
+
+fn encode_keys(layout: &TableLayout, equal: &[Equal], prefix: &[u8]) -> Result<ByteRows> {
+    let columns = combinations(equal)?;
+    let mut encoded = ByteRows::new();
+    layout.key_codec().encode(&columns, prefix, &mut encoded).map_err(TablesError::from)?;
+    let mut sorted: Vec<&[u8]> = encoded.iter().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let mut keys = ByteRows::with_capacity(sorted.len(), encoded.byte_len());
+    for key in sorted {
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+/// The ranges for the columns bound by equality, narrowed by a range on the column after them.
+fn ranges(
+    layout: &TableLayout,
+    columns: &[KeyColumn],
+    bounds: &mut KeyBounds,
+    mut equal: Vec<Equal>,
+    taken: &mut Vec<usize>,
+) -> Result<KeyAccess> {
+    while product(&equal) > RANGES_MAX {
+        equal.pop();
+    }
+    taken.extend(equal.iter().map(|(_, filter)| *filter));
+    let next = equal.len();
+    let lower = if next < columns.len() { bounds.lower[next].take() } else { None };
+    let upper = if next < columns.len() { bounds.upper[next].take() } else { None };
+    taken.extend([&lower, &upper].into_iter().flatten().filter_map(|(_, _, filter)| *filter));
+
+    let leading = combinations(&equal)?;
+    let starts = edges(layout, &leading, product(&equal), &lower)?;
+    let ends = edges(layout, &leading, product(&equal), &upper)?;
+    let mut ranges: Vec<KeyRange> = starts
+        .into_iter()
+        .zip(ends)
+        .map(|(start, end)| KeyRange { start, end })
+        .filter(|range| !is_empty(range))
+        .collect();
+    ranges.sort_by(|a, b| start_key(a).cmp(start_key(b)));
+    ranges.dedup();
+    Ok(if ranges.is_empty() { KeyAccess::Nothing } else { KeyAccess::Ranges(ranges) })
+}
+
+/// One bound for each combination of leading values: at the edge, or at the values themselves.
+fn edges(
+    layout: &TableLayout,
+    leading: &[ArrayRef],
+    count: usize,
+    edge: &Option<Edge>,
+) -> Result<Vec<Bound<Vec<u8>>>> {
+    let mut columns = leading.to_vec();
+    let mut inclusive = true;
+    if let Some((value, includes, _)) = edge {
+        columns.push(value.to_array_of_size(count)?);
+        inclusive = *includes;
+    }
+    if columns.is_empty() {
+        return Ok(vec![Bound::Unbounded; count]);
+    }
+    (0..count)
+        .map(|row| {
+            let mut key = Vec::new();
+            layout
+                .key_codec()
+                .encode_leading(&columns, row, &mut key)
+                .map_err(TablesError::from)?;
+            Ok(if inclusive { Bound::Included(key) } else { Bound::Excluded(key) })
+        })
+        .collect()
+}
+
+fn start_key(range: &KeyRange) -> &[u8] {
+    match &range.start {
+        Bound::Included(key) | Bound::Excluded(key) => key,
+        Bound::Unbounded => &[],
+    }
+}
+
+/// True when no key can lie in the range (`a > 5 AND a < 3`).
+fn is_empty(range: &KeyRange) -> bool {
+    match (&range.start, &range.end) {
+        (Bound::Included(start), Bound::Included(end)) => start > end && !start.starts_with(end),
+        (Bound::Included(start), Bound::Excluded(end)) => start >= end,
+        (Bound::Excluded(start), Bound::Included(end)) => start >= end,
+        (Bound::Excluded(start), Bound::Excluded(end)) => start >= end,
+        _ => false,
+    }
+}
+
+/// Splits ranges at the given keys into `parts` lists of about the same number of pieces, each
+/// ascending, all disjoint. Keys are without the table's prefix.
+pub(crate) fn split(ranges: &[KeyRange], points: &[Vec<u8>]) -> Vec<Vec<KeyRange>> {
+    let mut parts = vec![Vec::new()];
+    for range in ranges {
+        let mut rest = range.clone();
+        for point in points {
+            if !lies_within(point, &rest) {
+                continue;
+            }
+            let before = KeyRange { start: rest.start, end: Bound::Excluded(point.clone()) };
+            if let Some(part) = parts.last_mut() {
+                part.push(before);
+            }
+            parts.push(Vec::new());
+            rest = KeyRange { start: Bound::Included(point.clone()), end: rest.end };
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(rest);
+        }
+    }
+    parts
+}
+
+/// True when a split at `point` leaves something on both sides.
+fn lies_within(point: &[u8], range: &KeyRange) -> bool {
+    let after_start = match &range.start {
+        Bound::Unbounded => true,
+        Bound::Included(start) => point > start.as_slice(),
+        Bound::Excluded(start) => point > start.as_slice() && !point.starts_with(start),
+    };
+    let before_end = match &range.end {
+        Bound::Unbounded => true,
+        Bound::Included(end) => point < end.as_slice() || point.starts_with(end),
+        Bound::Excluded(end) => point < end.as_slice(),
+    };
+    after_start && before_end
+}

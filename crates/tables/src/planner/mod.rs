@@ -1,0 +1,129 @@
+//! From a parsed statement to a logical plan.
+//!
+//! Plans come out as DataFusion's SQL planner makes them, not yet analyzed. What is done on top:
+//! names are resolved against what the principal may see, scopes that name a system column read
+//! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
+
+mod names;
+mod plan_context;
+mod system_columns;
+mod type_planner;
+mod wide_scopes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::common::ToDFSchema;
+use datafusion::common::format::ExplainFormat;
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Analyze, Explain, LogicalPlan, PlanType, StringifiedPlan, ToStringifiedPlan};
+use datafusion::sql::sqlparser::ast;
+use kalamdb_commons::Principal;
+use kalamdb_sql::{CatalogSnapshot, Statement};
+
+pub(crate) use self::names::{Names, full_reference};
+pub(crate) use self::plan_context::PlanContext;
+pub(crate) use self::wide_scopes::{empty_select, mark_source, query_of};
+use crate::{TablesError, dml};
+
+/// Plans a query (not yet analyzed, not optimized). Tables come from `catalog`, checked against
+/// what `principal` may read; unqualified names stand in `default_namespace`.
+///
+/// # Errors
+/// What DataFusion says of the query; names that do not exist, or that the principal may not
+/// know, are [`TablesError::Sql`].
+pub fn plan_query(
+    state: &SessionState,
+    catalog: &Arc<CatalogSnapshot>,
+    principal: &Principal,
+    default_namespace: &str,
+    query: &ast::Query,
+) -> Result<LogicalPlan> {
+    PlanContext::new(state, Names::new(catalog, principal, default_namespace)).plan_query(query)
+}
+
+/// Plans INSERT, UPDATE or DELETE: one source SELECT feeding a sink. The plan's result is one
+/// row, `count` UInt64, the number of rows written.
+///
+/// # Errors
+/// As [`plan_query`]; besides, wrong statements ([`TablesError::InvalidStatement`]) and missing
+/// rights.
+pub fn plan_dml(
+    state: &SessionState,
+    catalog: &Arc<CatalogSnapshot>,
+    principal: &Principal,
+    default_namespace: &str,
+    statement: &Statement,
+) -> Result<LogicalPlan> {
+    let context = PlanContext::new(state, Names::new(catalog, principal, default_namespace));
+    match statement {
+        Statement::Insert(insert) => dml::plan_insert(&context, insert),
+        Statement::Update(update) => dml::plan_update(&context, update),
+        Statement::Delete(delete) => dml::plan_delete(&context, delete),
+        other => {
+            Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into())
+        }
+    }
+}
+
+/// Plans a query, INSERT, UPDATE, DELETE, or EXPLAIN of one of them.
+///
+/// # Errors
+/// As [`plan_query`] and [`plan_dml`]; any other statement is `Unsupported`.
+pub fn plan_statement(
+    state: &SessionState,
+    catalog: &Arc<CatalogSnapshot>,
+    principal: &Principal,
+    default_namespace: &str,
+    statement: &Statement,
+) -> Result<LogicalPlan> {
+    match statement {
+        Statement::Query(query) => {
+            plan_query(state, catalog, principal, default_namespace, query)
+        }
+        Statement::Explain(explain) => {
+            let inner =
+                plan_statement(state, catalog, principal, default_namespace, &explain.inner)?;
+            explain_plan(explain, inner)
+        }
+        dml => plan_dml(state, catalog, principal, default_namespace, dml),
+    }
+}
+
+fn explain_plan(explain: &kalamdb_sql::Explain, inner: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = Arc::new(inner);
+    if explain.analyze {
+        let schema = LogicalPlan::explain_schema().to_dfschema_ref()?;
+        return Ok(LogicalPlan::Analyze(Analyze {
+            verbose: explain.verbose,
+            input: plan,
+            schema,
+            format: format(explain.format),
+            analyze_level: None,
+            analyze_categories: None,
+        }));
+    }
+    let schema = LogicalPlan::explain_schema().to_dfschema_ref()?;
+    let stringified_plans: Vec<StringifiedPlan> =
+        vec![plan.to_stringified(PlanType::InitialLogicalPlan)];
+    Ok(LogicalPlan::Explain(Explain {
+        verbose: explain.verbose,
+        explain_format: format(explain.format),
+        plan,
+        stringified_plans,
+        schema,
+        logical_optimization_succeeded: false,
+        show_statistics: None,
+    }))
+}
+
+fn format(format: kalamdb_sql::ExplainFormat) -> ExplainFormat {
+    match format {
+        kalamdb_sql::ExplainFormat::Indent => ExplainFormat::Indent,
+        kalamdb_sql::ExplainFormat::Tree => ExplainFormat::Tree,
+        kalamdb_sql::ExplainFormat::PgJson => ExplainFormat::PostgresJSON,
+        kalamdb_sql::ExplainFormat::Graphviz => ExplainFormat::Graphviz,
+    }
+}

@@ -1,0 +1,108 @@
+//! Which table a name means, for one principal.
+
+use std::sync::Arc;
+
+use datafusion::common::TableReference;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::TableSource;
+use kalamdb_commons::Principal;
+use kalamdb_sql::{
+    CATALOG_NAME, CatalogSnapshot, RESERVED_NAMESPACES, TableEntry, TableName, check_catalog,
+};
+
+use crate::TablesError;
+use crate::system_tables::SystemTable;
+use crate::table_provider::{KalamTable, TableShape};
+
+/// Resolves names against one snapshot of the catalog, showing what one principal may see.
+#[derive(Clone)]
+pub(crate) struct Names {
+    pub(crate) catalog: Arc<CatalogSnapshot>,
+    pub(crate) principal: Principal,
+    pub(crate) default_namespace: Arc<str>,
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Names").field("principal", &self.principal).finish_non_exhaustive()
+    }
+}
+
+/// What a name stands for.
+pub(crate) enum Resolved {
+    /// A table of a namespace.
+    Table(Arc<TableEntry>),
+    /// A table of `system` or `information_schema`.
+    System(SystemTable),
+}
+
+impl Names {
+    pub(crate) fn new(
+        catalog: &Arc<CatalogSnapshot>,
+        principal: &Principal,
+        default_namespace: &str,
+    ) -> Self {
+        Self {
+            catalog: Arc::clone(catalog),
+            principal: principal.clone(),
+            default_namespace: Arc::from(default_namespace),
+        }
+    }
+
+    /// The table called `name`, when the principal may read it.
+    pub(crate) fn resolve(&self, name: &TableName) -> Result<Resolved, TablesError> {
+        if let Some(catalog) = &name.catalog {
+            check_catalog(catalog)?;
+        }
+        let namespace = name.namespace_or(&self.default_namespace);
+        if RESERVED_NAMESPACES.contains(&namespace) {
+            return Ok(Resolved::System(SystemTable::find(namespace, &name.table)?));
+        }
+        let entry = self.catalog.resolve_table(&self.principal, &self.default_namespace, name)?;
+        self.catalog.authorize_read(&self.principal, entry)?;
+        Ok(Resolved::Table(Arc::clone(entry)))
+    }
+
+    /// The table called `name`, when it is one that rows are written to.
+    pub(crate) fn resolve_target(&self, name: &TableName) -> Result<Arc<TableEntry>, TablesError> {
+        match self.resolve(name)? {
+            Resolved::Table(entry) => {
+                self.catalog.authorize_write(&self.principal, &entry)?;
+                Ok(entry)
+            }
+            Resolved::System(_) => Err(TablesError::NotSupported {
+                what: format!("writing to the system table {name}"),
+            }),
+        }
+    }
+
+    /// The table as DataFusion plans with it.
+    pub(crate) fn source(
+        &self,
+        name: &TableReference,
+        shape: TableShape,
+    ) -> Result<Arc<dyn TableSource>, TablesError> {
+        Ok(match self.resolve(&table_name(name))? {
+            Resolved::Table(entry) => provider_as_source(KalamTable::new(entry, shape)),
+            Resolved::System(table) => provider_as_source(Arc::new(table)),
+        })
+    }
+}
+
+/// DataFusion's form of a name as ours.
+fn table_name(name: &TableReference) -> TableName {
+    TableName {
+        catalog: name.catalog().map(str::to_owned),
+        namespace: name.schema().map(str::to_owned),
+        table: name.table().to_owned(),
+    }
+}
+
+/// The full name of a table.
+pub(crate) fn full_reference(entry: &TableEntry) -> TableReference {
+    TableReference::full(
+        CATALOG_NAME,
+        &*entry.definition.namespace,
+        &*entry.definition.name,
+    )
+}

@@ -1,0 +1,180 @@
+//! What DataFusion's SQL planner asks for: tables, functions, types, settings.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableFunctionArgs;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DFSchema, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+
+use super::names::Names;
+use super::type_planner::ColumnTypes;
+use super::wide_scopes::{MarkedTables, widen_scopes};
+use crate::functions::PrincipalFunctions;
+use crate::table_provider::TableShape;
+
+/// Plans statements of one principal against one snapshot of the catalog.
+pub(crate) struct PlanContext<'a> {
+    state: &'a SessionState,
+    names: Names,
+    principal_functions: PrincipalFunctions,
+    relation_planners: Vec<Arc<dyn RelationPlanner>>,
+    type_planner: Arc<dyn TypePlanner>,
+}
+
+impl<'a> PlanContext<'a> {
+    pub(crate) fn new(state: &'a SessionState, names: Names) -> Self {
+        let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
+            vec![Arc::new(MarkedTables::new(names.clone()))];
+        relation_planners.extend(state.relation_planners().iter().cloned());
+        Self {
+            state,
+            principal_functions: PrincipalFunctions::new(&names.principal),
+            names,
+            relation_planners,
+            type_planner: Arc::new(ColumnTypes),
+        }
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Plans a query as it was written.
+    pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
+        let mut query = query.clone();
+        widen_scopes(self, &mut query)?;
+        self.plan_prepared(query)
+    }
+
+    /// Plans a query whose scopes are widened already.
+    pub(crate) fn plan_prepared(&self, query: ast::Query) -> Result<LogicalPlan> {
+        self.planner().sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
+    }
+
+    /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
+    pub(crate) fn plan_expression(&self, expression: ast::Expr) -> Result<Expr> {
+        self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut PlannerContext::new())
+    }
+
+    fn planner(&self) -> SqlToRel<'_, Self> {
+        let options = &self.state.config_options().sql_parser;
+        let options = ParserOptions {
+            parse_float_as_decimal: options.parse_float_as_decimal,
+            enable_ident_normalization: options.enable_ident_normalization,
+            support_varchar_with_length: options.support_varchar_with_length,
+            enable_options_value_normalization: options.enable_options_value_normalization,
+            collect_spans: options.collect_spans,
+            map_string_types_to_utf8view: options.map_string_types_to_utf8view,
+            default_null_ordering: options.default_null_ordering.as_str().into(),
+        };
+        SqlToRel::new_with_options(self, options)
+    }
+}
+
+impl ContextProvider for PlanContext<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        Ok(self.names.source(&name, TableShape::Narrow)?)
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> Result<Arc<dyn TableSource>> {
+        let name = name.to_lowercase();
+        let function = self.state.table_functions().get(&name).cloned().ok_or_else(|| {
+            DataFusionError::Plan(format!("table function '{name}' does not exist"))
+        })?;
+        let context = SimplifyContext::builder()
+            .with_config_options(Arc::clone(self.state.config_options()))
+            .with_query_execution_start_time(
+                self.state.execution_props().query_execution_start_time,
+            )
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let schema = DFSchema::empty();
+        let args = args
+            .into_iter()
+            .map(|arg| simplifier.coerce(arg, &schema).and_then(|arg| simplifier.simplify(arg)))
+            .collect::<Result<Vec<_>>>()?;
+        let args = TableFunctionArgs::new(&args, self.state);
+        Ok(provider_as_source(function.create_table_provider_with_args(args)?))
+    }
+
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> Result<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::clone(&self.type_planner))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.principal_functions
+            .get(name)
+            .or_else(|| self.state.scalar_functions().get(name).cloned())
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}

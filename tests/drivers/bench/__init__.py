@@ -1,0 +1,1 @@
+"""Benchmarks of a running server through stock clients, beside floors and in-process peers."""

@@ -1,0 +1,77 @@
+"""Clocks: latencies, throughput, the cost of an fsync, and a process's memory."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+WARM_UP_CALLS = 20
+FSYNC_BYTES = 512
+FSYNC_CALLS = 400
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of the values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def latencies_ms(calls: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
+    """Runs the calls in turn, `rounds` times, so that drift of the machine meets all of them;
+    returns each one's latencies in milliseconds. A call is given its round's number."""
+    for call in calls.values():
+        for i in range(WARM_UP_CALLS):
+            call(i)
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds):
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            call(i)
+            taken[name].append((time.perf_counter() - begin) * 1e3)
+    return taken
+
+
+def median_seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median of `rounds` runs of each call, taken in turn, after one run to warm up."""
+    for call in calls.values():
+        call()
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            call()
+            taken[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def fsync_ms(directory: Path) -> float:
+    """The median time to append a small record to a file and make it durable."""
+    path = directory / "fsync-floor"
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    taken = []
+    try:
+        for _ in range(FSYNC_CALLS):
+            begin = time.perf_counter()
+            os.write(handle, b"x" * FSYNC_BYTES)
+            os.fdatasync(handle)
+            taken.append((time.perf_counter() - begin) * 1e3)
+    finally:
+        os.close(handle)
+        path.unlink()
+    return statistics.median(taken)
+
+
+def memory_mib(pid: int) -> tuple[float, float]:
+    """A process's resident memory now and at its peak since `forget_peak`, in MiB."""
+    fields = {}
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name in ("VmRSS", "VmHWM"):
+            fields[name] = int(value.split()[0]) / 1024
+    return fields["VmRSS"], fields["VmHWM"]
+
+
+def forget_peak(pid: int) -> None:
+    """Makes a process's peak start again at what it holds now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")

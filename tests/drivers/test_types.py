@@ -1,0 +1,249 @@
+"""Every column type keeps every value: as a literal, a bound parameter, ingested, and as a key."""
+
+import struct
+
+import pyarrow as pa
+import pytest
+from adbc_driver_manager import AdbcStatusCode, Error
+
+from type_cases import ALIASES, CASES, FOREIGN, TypeCase
+
+each_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.sql)
+each_key_type = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.is_key], ids=lambda case: case.sql
+)
+
+
+def exact(array: pa.Array | pa.ChunkedArray) -> list:
+    """Values for comparison: floats as their bits, so that -0.0 and NaN count."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_floating(array.type):
+        return [None if v is None else struct.pack("<d", v) for v in array.to_pylist()]
+    if pa.types.is_timestamp(array.type):
+        return array.cast(pa.int64()).to_pylist()
+    return array.to_pylist()
+
+
+@pytest.fixture
+def table(cursor, namespace, case: TypeCase):
+    """A table with a column of the case's type."""
+    cursor.execute(f"CREATE TABLE {namespace}.t (k INT PRIMARY KEY, v {case.sql})")
+    return f"{namespace}.t"
+
+
+def assert_holds(cursor, table: str, case: TypeCase, expected: pa.Array) -> None:
+    """The column has the case's Arrow type and exactly these values."""
+    cursor.execute(f"SELECT v FROM {table} ORDER BY k")
+    got = cursor.fetch_arrow_table()
+    assert got.schema.field("v").type == case.arrow, got.schema
+    assert exact(got["v"]) == exact(expected)
+
+
+@each_type
+def test_sql_literals(cursor, table, case):
+    for k, (literal, _) in enumerate(case.values):
+        cursor.execute(f"INSERT INTO {table} VALUES ({k}, {literal})")
+        assert cursor.rowcount == 1
+    cursor.execute(f"INSERT INTO {table} VALUES ({len(case.values)}, NULL)")
+    assert_holds(cursor, table, case, case.array())
+    cursor.execute(f"SELECT k FROM {table} WHERE v IS NULL")
+    assert cursor.fetchall() == [(len(case.values),)]
+
+
+@each_type
+def test_one_values_list_of_all_literals(cursor, table, case):
+    rows = [f"({k}, {literal})" for k, (literal, _) in enumerate(case.values)]
+    cursor.execute(f"INSERT INTO {table} VALUES {', '.join(rows)}, ({len(rows)}, NULL)")
+    assert_holds(cursor, table, case, case.array())
+
+
+@each_type
+def test_bound_parameters(cursor, table, case):
+    values = case.array()
+    keys = pa.array(range(len(values)), pa.int32())
+    parameters = cursor.adbc_prepare(f"INSERT INTO {table} VALUES (?, ?)")
+    assert parameters.field(1).type == case.arrow, parameters
+    bound = pa.RecordBatch.from_arrays([keys, values], names=["1", "2"])
+    cursor.executemany(f"INSERT INTO {table} VALUES (?, ?)", bound)
+    assert cursor.rowcount == len(values)
+    assert_holds(cursor, table, case, values)
+    cursor.executemany(f"UPDATE {table} SET v = ? WHERE k = ?", bound.select(["2", "1"]))
+    assert cursor.rowcount == len(values)
+    assert_holds(cursor, table, case, values)
+
+
+@each_type
+def test_ingest_into_the_declared_column(connection, namespace, table, case):
+    values = case.array()
+    rows = pa.table({"k": pa.array(range(len(values)), pa.int32()), "v": values})
+    with connection.cursor() as cursor:
+        cursor.adbc_ingest("t", rows, "append", db_schema_name=namespace)
+        assert_holds(cursor, table, case, values)
+
+
+@each_type
+def test_ingest_creates_a_column_of_the_type(cursor, namespace, case):
+    values = case.array()
+    rows = pa.table({"k": pa.array(range(len(values)), pa.int32()), "v": values})
+    cursor.adbc_ingest("made", rows, "create", db_schema_name=namespace)
+    assert_holds(cursor, f"{namespace}.made", case, values)
+    cursor.execute(
+        "SELECT data_type FROM information_schema.columns"
+        f" WHERE table_schema = '{namespace}' AND table_name = 'made' AND column_name = 'v'"
+    )
+    (name,) = cursor.fetchone()
+    assert name.replace('"', "") == case.sql
+
+
+@each_type
+def test_values_survive_update_delete_and_reinsertion(cursor, table, case):
+    values = case.array()
+    keys = pa.array(range(len(values)), pa.int32())
+    bound = pa.RecordBatch.from_arrays([keys, values], names=["1", "2"])
+    cursor.executemany(f"INSERT INTO {table} VALUES (?, ?)", bound)
+    cursor.execute(f"UPDATE {table} SET v = NULL")
+    assert_holds(cursor, table, case, case.array([None] * len(values)))
+    cursor.execute(f"DELETE FROM {table}")
+    cursor.executemany(f"INSERT INTO {table} VALUES (?, ?)", bound)
+    assert_holds(cursor, table, case, values)
+    cursor.execute(f"INSERT INTO {table} SELECT k + 1000, v FROM {table}")
+    cursor.execute(f"DELETE FROM {table} WHERE k < 1000")
+    assert_holds(cursor, table, case, values)
+
+
+@each_key_type
+def test_keys_are_unique_ordered_and_found(cursor, namespace, case):
+    """Rising literals come back in that order from storage, each found by equality and range."""
+    values = [value for _, value in case.values]
+    name = f"{namespace}.keyed"
+    cursor.execute(f"CREATE TABLE {name} (v {case.sql} PRIMARY KEY, n INT)")
+    shuffled = [values[i] for i in sorted(range(len(values)), key=lambda i: (i * 7) % 5)]
+    rows = pa.table(
+        {"v": case.array(shuffled), "n": pa.array([values.index(v) for v in shuffled], pa.int32())}
+    )
+    cursor.adbc_ingest("keyed", rows, "append", db_schema_name=namespace)
+    for direction, expected in (
+        ("", list(range(len(values)))),
+        ("DESC", list(range(len(values)))[::-1]),
+    ):
+        cursor.execute(f"SELECT n FROM {name} ORDER BY v {direction}")
+        assert [n for (n,) in cursor.fetchall()] == expected
+    for n, (literal, value) in enumerate(case.values):
+        cursor.execute(f"SELECT n FROM {name} WHERE v = {literal}")
+        assert cursor.fetchall() == [(n,)], literal
+        bound = pa.RecordBatch.from_arrays([case.array([value])], names=["1"])
+        cursor.execute(f"SELECT n FROM {name} WHERE v = ?", bound)
+        assert cursor.fetchall() == [(n,)], literal
+        cursor.execute(f"SELECT n FROM {name} WHERE v >= {literal} ORDER BY n")
+        assert cursor.fetchall() == [(m,) for m in range(n, len(values))], literal
+        cursor.execute(f"SELECT n FROM {name} WHERE v < {literal} ORDER BY n")
+        assert cursor.fetchall() == [(m,) for m in range(n)], literal
+        with pytest.raises(Error):
+            cursor.execute(f"INSERT INTO {name} VALUES ({literal}, -1)")
+    with pytest.raises(Error, match="v"):
+        cursor.execute(f"INSERT INTO {name} VALUES (NULL, -1)")
+    cursor.execute(f"SELECT count(*) FROM {name}")
+    assert cursor.fetchone() == (len(values),)
+
+
+def test_minus_zero_and_zero_are_one_key_and_two_values(cursor, namespace):
+    cursor.execute(f"CREATE TABLE {namespace}.z (k DOUBLE PRIMARY KEY, v DOUBLE)")
+    bound = pa.record_batch({"1": [0.0], "2": [-0.0]})
+    cursor.executemany(f"INSERT INTO {namespace}.z VALUES (?, ?)", bound)
+    with pytest.raises(Error):
+        cursor.executemany(
+            f"INSERT INTO {namespace}.z VALUES (?, ?)", pa.record_batch({"1": [-0.0], "2": [1.0]})
+        )
+    cursor.execute(f"SELECT v FROM {namespace}.z WHERE k = 0")
+    assert exact(cursor.fetch_arrow_table()["v"]) == [struct.pack("<d", -0.0)]
+
+
+def test_text_may_hold_any_character(cursor, namespace):
+    values = ["\x00", "a\x00b", "\n\t\"'\\", "\U0010ffff", "e\u0301"]
+    cursor.execute(f"CREATE TABLE {namespace}.t (k TEXT PRIMARY KEY, v TEXT)")
+    cursor.executemany(f"INSERT INTO {namespace}.t VALUES (?, ?)", [(v, v) for v in values])
+    cursor.execute(f"SELECT k, v FROM {namespace}.t ORDER BY k")
+    assert cursor.fetchall() == [(v, v) for v in sorted(values, key=str.encode)]
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_other_names_of_a_type(cursor, namespace, alias):
+    expected = next(case.arrow for case in CASES if case.sql == ALIASES[alias])
+    cursor.execute(f"CREATE TABLE {namespace}.t (v {alias})")
+    cursor.execute(f"SELECT v FROM {namespace}.t")
+    assert cursor.fetch_arrow_table().schema.field("v").type == expected
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_arrow_types_become_the_nearest_column(cursor, namespace, name):
+    sent, expected = FOREIGN[name]
+    rows = pa.table({"k": pa.array(range(len(sent))), "v": sent})
+    cursor.adbc_ingest("t", rows, "create", db_schema_name=namespace)
+    cursor.execute(f"SELECT v FROM {namespace}.t ORDER BY k")
+    got = cursor.fetch_arrow_table()["v"]
+    assert got.type == expected.type
+    assert exact(got) == exact(expected)
+
+
+def test_a_type_without_a_column_is_refused(cursor, namespace):
+    rows = pa.table({"m": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))})
+    with pytest.raises(Error, match=r"(?i)map") as raised:
+        cursor.adbc_ingest("t", rows, "create", db_schema_name=namespace)
+    assert raised.value.status_code in (
+        AdbcStatusCode.INVALID_ARGUMENT,
+        AdbcStatusCode.NOT_IMPLEMENTED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "literal"),
+    [
+        ("TINYINT", "128"),
+        ("INT", "-2147483649"),
+        ("BIGINT", "9223372036854775808"),
+        ("INT UNSIGNED", "-1"),
+        ("BIGINT UNSIGNED", "18446744073709551616"),
+        ("DECIMAL(5, 2)", "1000.00"),
+        ("INT", "'twelve'"),
+        ("BOOLEAN", "'perhaps'"),
+        ("DATE", "'2023-02-29'"),
+        ("TIMESTAMP", "'yesterday'"),
+        ("UUID", "'550e8400'"),
+        ("JSON", "'{not json'"),
+        ("EMBEDDING(3)", "[1.0, 2.0]"),
+        ("EMBEDDING(3)", "[1.0, 2.0, NULL]"),
+        ("BYTES", "42"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_with_table_column_and_row(
+    cursor, namespace, sql_type, literal
+):
+    cursor.execute(f"CREATE TABLE {namespace}.t (k INT PRIMARY KEY, the_column {sql_type})")
+    with pytest.raises(Error) as raised:
+        cursor.execute(f"INSERT INTO {namespace}.t VALUES (1, NULL), (2, {literal})")
+    assert raised.value.status_code == AdbcStatusCode.INVALID_ARGUMENT, raised.value
+    assert "the_column" in str(raised.value)
+    cursor.execute(f"SELECT count(*) FROM {namespace}.t")
+    assert cursor.fetchone() == (0,), "nothing was written"
+
+
+@pytest.mark.parametrize(
+    "sql_type", ["DECIMAL(39, 0)", "DECIMAL(5, 6)", "EMBEDDING(0)", "NOSUCHTYPE"]
+)
+def test_a_type_out_of_range_is_refused(cursor, namespace, sql_type):
+    with pytest.raises(Error) as raised:
+        cursor.execute(f"CREATE TABLE {namespace}.t (v {sql_type})")
+    assert raised.value.status_code in (
+        AdbcStatusCode.INVALID_ARGUMENT,
+        AdbcStatusCode.NOT_IMPLEMENTED,
+    )
+
+
+def test_timestamp_literals_reach_the_ends_of_the_calendar(cursor, namespace):
+    """Sentinels such as 9999-12-31 are usual, and do not fit nanoseconds."""
+    cursor.execute(f"CREATE TABLE {namespace}.t (v TIMESTAMP)")
+    for year in ("0001-01-01", "9999-12-31"):
+        cursor.execute(f"INSERT INTO {namespace}.t VALUES (TIMESTAMP '{year} 00:00:00')")
+    cursor.execute(f"SELECT count(*) FROM {namespace}.t WHERE v <= TIMESTAMP '9999-12-31 00:00:00'")
+    assert cursor.fetchone() == (2,)
