@@ -9,7 +9,6 @@ from adbc_driver_manager import AdbcStatusCode as Code
 from adbc_driver_manager import Error, NotSupportedError, ProgrammingError
 
 from flight_sql import RawClient, command, statement
-from server import ROOT_PASSWORD
 
 MESSAGE_CHARACTERS_MAX = 1000
 
@@ -123,25 +122,31 @@ def test_a_script_that_fails_keeps_what_ran_and_says_what_failed(cursor, namespa
 # ---- who may come in
 
 
-@pytest.mark.parametrize(
-    ("user", "password"), [("root", "wrong"), ("nobody", "x"), ("", ""), ("root", "")]
-)
-def test_adbc_with_wrong_credentials_is_unauthenticated(shared_server, user, password):
-    with pytest.raises(Error) as raised:
-        with shared_server.adbc(user, password) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    assert raised.value.status_code == Code.UNAUTHENTICATED, raised.value
+@pytest.fixture
+def guest(cursor, namespace):
+    """A user whose password may be got wrong without locking out anybody else."""
+    cursor.execute(f"CREATE USER guest_{namespace} WITH PASSWORD 'a long password' ROLE user")
+    return f"guest_{namespace}"
 
 
-def test_flight_without_or_with_a_broken_token_is_unauthenticated(shared_server):
+@pytest.mark.parametrize("password", ["wrong", "", "A long password", "a long password "])
+def test_adbc_with_a_wrong_password_is_unauthenticated(shared_server, guest, password):
+    for user in (guest, "nobody"):
+        with pytest.raises(Error) as raised:
+            with shared_server.adbc(user, password) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        assert raised.value.status_code == Code.UNAUTHENTICATED, raised.value
+
+
+def test_flight_without_or_with_a_broken_token_is_unauthenticated(shared_server, guest):
     client = flight.FlightClient(shared_server.uri)
     descriptor = flight.FlightDescriptor.for_command(statement("SELECT 1"))
-    token = client.authenticate_basic_token("root", ROOT_PASSWORD)[1]
+    token = client.authenticate_basic_token(guest, "a long password")[1]
     for headers in ([], [(b"authorization", b"Bearer nonsense")], [(b"authorization", token[:-2])]):
         with pytest.raises(flight.FlightUnauthenticatedError):
             client.get_flight_info(descriptor, flight.FlightCallOptions(headers=headers))
     with pytest.raises(flight.FlightUnauthenticatedError):
-        client.authenticate_basic_token("root", "wrong")
+        client.authenticate_basic_token(guest, "wrong")
     client.close()
 
 

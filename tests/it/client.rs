@@ -187,17 +187,35 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Binds `parameters` (one execution a row) and reads all results.
-    pub async fn query(&mut self, parameters: RecordBatch) -> Result<Vec<Row>, Status> {
-        self.statement.set_parameters(parameters).map_err(status)?;
+    /// False for a statement that answers a count: its result has no columns.
+    pub fn returns_rows(&self) -> bool {
+        self.columns() > 0
+    }
+
+    /// Columns of the result.
+    pub fn columns(&self) -> usize {
+        self.statement.dataset_schema().map_or(0, |schema| schema.fields().len())
+    }
+
+    /// Binds `parameters`, if there are any (one execution a row), and reads all results.
+    pub async fn query(&mut self, parameters: Option<RecordBatch>) -> Result<Vec<Row>, Status> {
+        self.bind(parameters)?;
         let info = within(self.statement.execute()).await?;
         Ok(rows(&self.client.fetch(info).await?))
     }
 
-    /// Binds `parameters` (one execution a row) and answers the affected rows of all.
-    pub async fn update(&mut self, parameters: RecordBatch) -> Result<i64, Status> {
-        self.statement.set_parameters(parameters).map_err(status)?;
+    /// Binds `parameters`, if there are any (one execution a row), and answers the affected rows
+    /// of all executions.
+    pub async fn update(&mut self, parameters: Option<RecordBatch>) -> Result<i64, Status> {
+        self.bind(parameters)?;
         within(self.statement.execute_update()).await
+    }
+
+    fn bind(&mut self, parameters: Option<RecordBatch>) -> Result<(), Status> {
+        match parameters {
+            Some(parameters) => self.statement.set_parameters(parameters).map_err(status),
+            None => Ok(()),
+        }
     }
 
     /// Tells the server to forget the statement.

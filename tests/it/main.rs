@@ -22,5 +22,7 @@ mod model;
 mod serve;
 // Shell: `kalamdb sql` as a program that other programs run.
 mod shell;
+// Slt: SQL behaviour written down in tests/slt.
+mod slt;
 // Tidy: the house rules a compiler does not check.
 mod tidy;

@@ -1,151 +1,155 @@
-//! `kalamdb sql` against a real server: what it prints, and what its exit code says.
+//! `kalamdb sql` against the real server: what scripts rely on. Output, exit codes, and that the
+//! first failure ends a script.
 
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::io::{Read, Write};
+use std::process::{Command, Output, Stdio};
 
-use tempfile::TempDir;
+use crate::server::{END_WITHIN, ROOT_PASSWORD, Server, binary_command, wait_for_end};
 
-use crate::server::{ROOT_PASSWORD, Server, binary_command};
-
-/// A statement failed.
-const FAILED: i32 = 1;
-/// The command line is wrong.
-const USAGE: i32 = 2;
-/// The server cannot be reached, or does not let us in.
-const NO_CONNECTION: i32 = 3;
-
-/// Runs the shell on a server, with a file that holds root's password.
-struct Shell {
-    server: Server,
-    directory: TempDir,
-}
-
-impl Shell {
-    fn start() -> Self {
-        let shell = Self { server: Server::start(), directory: TempDir::new().unwrap() };
-        shell.file("password", &format!("{ROOT_PASSWORD}\n"));
-        shell
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.directory.path().join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    /// Runs with the given arguments after those that lead to the server.
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with_input(arguments, "")
-    }
-
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = binary_command();
-        command.arg("sql").arg("--uri").arg(format!("grpc://{}", self.server.flight()));
-        command.arg("--password-file").arg(self.directory.path().join("password"));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(input.as_bytes()).unwrap();
-        drop(stdin);
-        child.wait_with_output().unwrap()
-    }
-
-    /// What a run that must succeed prints.
-    fn print(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-#[track_caller]
-fn assert_fails(output: &Output, code: i32, message: &str) {
-    let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert!(errors.contains(message), "{message:?} in {errors:?}");
-    assert!(!errors.contains("panicked"), "{errors}");
-}
-
-#[test]
-fn formats_say_the_same() {
-    let shell = Shell::start();
-    let sql = "SELECT 1 AS id, 'a,\"b' AS t, CAST(NULL AS TEXT) AS n UNION ALL SELECT 2, '', 'é'
-               ORDER BY id";
-    assert_eq!(shell.print(&["-c", sql, "--format", "csv"]), "id,t,n\n1,\"a,\"\"b\",\n2,\"\",é\n");
-    let json: serde_json::Value =
-        serde_json::from_str(&shell.print(&["-c", sql, "--format", "json"])).unwrap();
-    let expected = serde_json::json!([
-        {"id": 1, "t": "a,\"b", "n": null},
-        {"id": 2, "t": "", "n": "é"},
-    ]);
-    assert_eq!(json, expected);
-    let table = shell.print(&["-c", sql, "--format", "table"]);
-    for word in ["id", "a,\"b", "é", "2 rows"] {
-        assert!(table.contains(word), "{word:?} in {table}");
-    }
-    assert_eq!(shell.print(&["-c", "SELECT 1 AS x WHERE false", "--format", "csv"]), "x\n");
-    assert_eq!(shell.print(&["-c", "SELECT 1 AS x WHERE false", "--format", "json"]).trim(), "[]");
-}
-
-#[test]
-fn statements_come_from_arguments_files_and_standard_input() {
-    let shell = Shell::start();
-    let script = "CREATE TABLE default.t (id INT PRIMARY KEY, body TEXT);
-        INSERT INTO default.t VALUES (1, 'a;b'), (2, '-- no comment'); -- a comment; really
-        SELECT body FROM default.t ORDER BY id;";
-    let path = shell.file("script.sql", script);
-    let printed = shell.print(&["-f", path.to_str().unwrap(), "--format", "csv"]);
-    assert_eq!(printed, "body\na;b\n-- no comment\n");
-    let input =
-        "UPDATE default.t SET body = 'c' WHERE id = 1;\nSELECT count(*) AS n FROM default.t";
-    let output = shell.run_with_input(&["--format", "csv"], input);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "n\n2\n");
-    let several = ["-c", "DELETE FROM default.t", "-c", "SELECT count(*) AS n FROM default.t"];
-    let printed = shell.print(&[&several[..], &["--format", "csv"]].concat());
-    assert_eq!(printed, "n\n0\n");
-    let rows = shell.print(&["-c", "SELECT * FROM generate_series(1, 30000)", "--format", "csv"]);
-    assert_eq!(rows.lines().count(), 30_001, "every row of a large result");
-}
-
-#[test]
-fn exit_codes_tell_failures_apart() {
-    let shell = Shell::start();
-    let failed = shell.run(&["-c", "SELECT nothing"]);
-    assert_fails(&failed, FAILED, "nothing");
-    assert_fails(&shell.run(&["-c", "SELEC 1"]), FAILED, "SELEC");
-    // The first failure ends the script.
-    let script =
-        "CREATE TABLE default.a (id INT); SELECT * FROM default.none; DROP TABLE default.a";
-    assert_fails(&shell.run(&["-c", script]), FAILED, "none");
-    assert_eq!(
-        shell.print(&["-c", "SELECT count(*) AS n FROM default.a", "--format", "csv"]),
-        "n\n0\n"
-    );
-
-    assert_fails(&shell.run(&["--format", "xml", "-c", "SELECT 1"]), USAGE, "xml");
-    assert_fails(&shell.run(&["--nonsense"]), USAGE, "nonsense");
-    assert_fails(&shell.run(&["-f", "/no/such/file"]), USAGE, "/no/such/file");
-
-    shell.file("password", "wrong");
-    assert_fails(&shell.run(&["-c", "SELECT 1"]), NO_CONNECTION, "root");
-    shell.file("password", ROOT_PASSWORD);
-    assert_fails(&shell.run(&["--user", "nobody", "-c", "SELECT 1"]), NO_CONNECTION, "nobody");
-}
-
-#[test]
-fn a_server_that_is_not_there_is_named() {
-    let mut shell = Shell::start();
-    let gone = format!("grpc://{}", shell.server.flight());
-    shell.server.kill();
+fn shell(server: &Server, arguments: &[&str]) -> Command {
     let mut command = binary_command();
-    command.args(["sql", "--uri", &gone, "--password-file"]);
-    command.arg(shell.directory.path().join("password")).args(["-c", "SELECT 1"]);
-    assert_fails(&command.output().unwrap(), NO_CONNECTION, &gone);
+    command.arg("sql").args(["--uri", &format!("grpc://{}", server.flight())]).args(arguments);
+    command.env("KALAMDB_PASSWORD", ROOT_PASSWORD);
+    command
+}
+
+fn run(server: &Server, arguments: &[&str]) -> (i32, String, String) {
+    read(shell(server, arguments).output().unwrap())
+}
+
+fn read(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+const SAMPLE: &str = "CREATE NAMESPACE shell;
+    CREATE SHARED TABLE shell.t (id BIGINT PRIMARY KEY, name TEXT, at TIMESTAMPTZ, u UUID);
+    INSERT INTO shell.t VALUES
+      (1, 'one; two', '2026-01-02 03:04:05Z', '6f0a2f4c-7b1e-4d35-9a55-0d8f3d2c1b0a'),
+      (2, '', NULL, NULL), (3, NULL, NULL, NULL)";
+
+#[test]
+fn statements_run_and_results_come_out_in_every_format() {
+    let server = Server::start();
+    let (code, out, err) = run(&server, &["--no-timing", "-c", SAMPLE]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(out, "(done)\n(done)\n(3 rows changed)\n");
+
+    let query = "SELECT * FROM shell.t ORDER BY id";
+    let (code, out, _) = run(&server, &["--no-timing", "-c", query]);
+    let table = [
+        " id | name     | at                        | u",
+        "----+----------+---------------------------+--------------------------------------",
+        "  1 | one; two | 2026-01-02 03:04:05+00:00 | 6f0a2f4c-7b1e-4d35-9a55-0d8f3d2c1b0a",
+        "  2 |          | NULL                      | NULL",
+        "  3 | NULL     | NULL                      | NULL",
+        "(3 rows)",
+    ];
+    assert_eq!((code, out.lines().collect::<Vec<_>>()), (0, table.to_vec()));
+
+    let (code, out, err) = run(&server, &["--format", "csv", "--limit", "2", "-c", query]);
+    let csv = "id,name,at,u\n1,one; two,2026-01-02T03:04:05Z,\
+               6f0a2f4c-7b1e-4d35-9a55-0d8f3d2c1b0a\n2,\"\",,\n";
+    assert_eq!((code, out.as_str()), (0, csv));
+    assert!(err.contains("first 2 rows"), "{err}");
+
+    let (code, out, _) = run(&server, &["--format", "json", "-c", query]);
+    let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, rows[1]["name"].as_str(), rows[2]["name"].is_null()), (0, Some(""), true));
+
+    let (code, out, _) = run(&server, &["-c", "\\d shell.t"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("table shell.t") && out.contains("BIGINT"), "{out}");
+    let (code, out, _) = run(&server, &["--format", "csv", "-c", "\\dt shell.*"]);
+    assert_eq!((code, out.as_str()), (0, "namespace,table,type\nshell,t,TABLE\n"));
+}
+
+#[test]
+fn exit_codes_tell_what_failed() {
+    let server = Server::start();
+    let (code, out, err) = run(&server, &["-c", "SELECT 1 AS one; SELEC 2; SELECT 3 AS three"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(out.contains("one") && !out.contains("three"), "{out}");
+    assert!(err.starts_with("error: ") && err.contains("\nline 1: SELEC 2\n"), "{err}");
+    assert_eq!(run(&server, &["-c", "SELECT * FROM nosuch"]).0, 1);
+    assert_eq!(run(&server, &["--format", "xml", "-c", "SELECT 1"]).0, 2);
+    assert_eq!(run(&server, &["-c", "\\nosuch"]).0, 2);
+    assert_eq!(run(&server, &["--uri", "grpc://127.0.0.1:1", "-c", "SELECT 1"]).0, 3);
+    let wrong = shell(&server, &["-c", "SELECT 1"]).env("KALAMDB_PASSWORD", "wrong").output();
+    let (code, _, err) = read(wrong.unwrap());
+    assert_eq!(code, 3);
+    assert!(err.contains("cannot sign in as 'root'"), "{err}");
+}
+
+#[test]
+fn scripts_stop_at_their_first_failure_and_name_its_line() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().unwrap();
+    let (script, inner) = (directory.path().join("a.sql"), directory.path().join("b.sql"));
+    fs::write(&inner, "-- a comment; with a semicolon\nCREATE TABLE b (x INT);\n").unwrap();
+    let text = format!(
+        "\\i {}\nINSERT INTO b VALUES\n  (1);\n\nINSERT INTO nosuch VALUES (1);\nDROP TABLE b;\n",
+        inner.display()
+    );
+    fs::write(&script, text).unwrap();
+    let (code, _, err) = run(&server, &["-f", script.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(err.starts_with(&format!("{}:5: error: ", script.display())), "{err}");
+    let (_, out, _) = run(&server, &["--format", "csv", "-c", "SELECT * FROM b"]);
+    assert_eq!(out, "x\n1\n");
+
+    let mut piped =
+        shell(&server, &["--format", "csv"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let child = piped.as_mut().unwrap();
+    child.stdin.take().unwrap().write_all(b"SELECT x + 1 AS y\nFROM b").unwrap();
+    let (code, out, _) = read(piped.unwrap().wait_with_output().unwrap());
+    assert_eq!((code, out.as_str()), (0, "y\n2\n"));
+}
+
+#[test]
+fn each_user_signs_in_with_a_password_of_their_own() {
+    let server = Server::start();
+    let create = "CREATE USER mei WITH PASSWORD 'a long secret' ROLE user";
+    assert_eq!(run(&server, &["-c", create]).0, 0);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, "a long secret\nnot the password\n").unwrap();
+    let file = file.to_str().unwrap();
+    let sign_in = ["--user", "mei", "--password-file", file, "-c", "\\conninfo"];
+    let (code, out, err) = run(&server, &sign_in);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.trim_end().ends_with(" as mei"), "{out}");
+
+    let nothing_given = shell(&server, &["--user", "mei", "-c", "SELECT 1"])
+        .env_remove("KALAMDB_PASSWORD")
+        .current_dir(directory.path())
+        .output();
+    let (code, _, err) = read(nothing_given.unwrap());
+    assert_eq!(code, 2);
+    assert!(err.contains("--password-file"), "{err}");
+}
+
+#[test]
+fn ctrl_c_ends_a_running_statement() {
+    let server = Server::start();
+    let endless = "SELECT a, b FROM (SELECT unnest(range(100000)) AS a) AS x \
+                   CROSS JOIN (SELECT unnest(range(100000)) AS b) AS y";
+    let mut child = shell(&server, &["--format", "csv", "-c", endless])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut first = [0; 1024];
+    stdout.read_exact(&mut first).unwrap();
+    assert!(first.starts_with(b"a,b\n"));
+    let interrupt = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
+    assert!(interrupt.unwrap().success());
+    std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+    let status = wait_for_end(&mut child, END_WITHIN).expect("the shell ends after Ctrl-C");
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((status.code(), err.as_str()), (Some(130), "error: cancelled\n"));
+    assert_eq!(run(&server, &["-c", "SELECT 1"]).0, 0);
 }

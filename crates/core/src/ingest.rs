@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
-use futures::{StreamExt, TryStreamExt};
-use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
+use futures::{Stream, TryStreamExt};
 use kalamdb_commons::{ColumnType, ErrorKind, Principal, TableOptions, TableType};
-use kalamdb_sql::{CreateTable, NewColumn, TableEntry, TableName};
+use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, TableEntry, TableName};
 
 use crate::session::Session;
 use crate::{BatchStream, Engine, EngineError};
@@ -85,79 +85,59 @@ struct IngestRun {
 
 impl IngestRun {
     async fn run(self, batches: BatchStream) -> Result<u64, EngineError> {
-        let (entry, created) = self.target().await?;
-        let written = self.write(&entry, batches).await;
-        if written.is_err() && created {
-            // The table came with this ingest and goes with it.
-            self.blocking(|run| {
-                Ok(run.engine.catalog.drop_table(&run.principal, "", &run.name, true)?)
-            })
-            .await?;
-        }
-        written
-    }
-
-    async fn write(
-        &self,
-        entry: &Arc<TableEntry>,
-        batches: BatchStream,
-    ) -> Result<u64, EngineError> {
-        let engine = &self.engine;
-        let catalog = engine.catalog.snapshot();
-        let state = engine.session_state(&self.principal, &catalog);
-        let context = engine.statement_context(&self.principal, catalog)?;
-        let batches = batches.map_err(|error| DataFusionError::External(Box::new(error))).boxed();
-        Ok(kalamdb_tables::insert_batches(&state, &context, entry, batches).await?)
-    }
-
-    /// The table to write to, and whether this ingest has created it.
-    async fn target(&self) -> Result<(Arc<TableEntry>, bool), EngineError> {
-        let request = &self.request;
-        for _ in 0..STATEMENT_ATTEMPTS_MAX {
-            let catalog = self.engine.catalog.snapshot();
-            let found = catalog.resolve_table(&self.principal, "", &self.name);
-            match (found, request.if_exists, request.if_missing) {
-                (Ok(entry), IngestIfExists::Append, _) => {
-                    catalog.authorize_write(&self.principal, entry)?;
-                    return Ok((Arc::clone(entry), false));
-                }
-                (Ok(_), IngestIfExists::Replace, _) => {
-                    let entry = self.blocking(Self::replace).await?;
-                    return Ok((entry, false));
-                }
-                (Ok(_), IngestIfExists::Fail, _) => {
-                    return Err(EngineError::new(
-                        ErrorKind::AlreadyExists,
-                        format!("table '{}' already exists, append to it or replace it", self.name),
-                    ));
-                }
-                (Err(error), _, _) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                (Err(error), _, IngestIfMissing::Fail) => {
-                    return Err(error.into());
-                }
-                (Err(_), _, _) => {
-                    let created = self.blocking(Self::create).await;
-                    match created {
-                        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                        other => return other.map(|entry| (entry, true)),
-                    }
-                }
+        let catalog = self.engine.catalog.snapshot();
+        let existing = catalog.resolve_table(&self.principal, "", &self.name);
+        match (existing, self.request.if_exists, self.request.if_missing) {
+            (Ok(entry), IngestIfExists::Append, _) => {
+                let entry = Arc::clone(entry);
+                self.append(&entry, catalog, batches).await
+            }
+            (Ok(_), IngestIfExists::Fail, _) => Err(self.already_exists()),
+            (Err(error), _, _) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            (Err(error), _, IngestIfMissing::Fail) => Err(error.into()),
+            (Ok(_), IngestIfExists::Replace, _) | (Err(_), _, IngestIfMissing::Create) => {
+                self.create(batches).await
             }
         }
-        Err(EngineError::new(
-            ErrorKind::Conflict,
-            format!("table '{}' is created and dropped by others all the time", self.name),
-        ))
     }
 
-    fn create(&self) -> Result<Arc<TableEntry>, EngineError> {
-        Ok(self.engine.catalog.create_table(&self.principal, "", &self.definition()?)?)
+    fn already_exists(&self) -> EngineError {
+        EngineError::new(
+            ErrorKind::AlreadyExists,
+            format!("table '{}' already exists, append to it or replace it", self.name),
+        )
     }
 
-    fn replace(&self) -> Result<Arc<TableEntry>, EngineError> {
-        Ok(self.engine.catalog.replace_table(&self.principal, "", &self.definition()?)?)
+    async fn append(
+        &self,
+        entry: &Arc<TableEntry>,
+        catalog: Arc<CatalogSnapshot>,
+        batches: BatchStream,
+    ) -> Result<u64, EngineError> {
+        let state = self.engine.session_state(&self.principal, &catalog);
+        let context = self.engine.statement_context(&self.principal, catalog)?;
+        Ok(kalamdb_tables::insert_batches(&state, &context, entry, rows(batches)).await?)
+    }
+
+    /// Creates the table together with its rows: others see both or neither.
+    async fn create(self, batches: BatchStream) -> Result<u64, EngineError> {
+        let definition = self.definition()?;
+        let (run, (entry, catalog)) = self
+            .blocking(move |run| {
+                Ok(run.engine.catalog.stage_table(&run.principal, "", &definition)?)
+            })
+            .await?;
+        let state = run.engine.session_state(&run.principal, &catalog);
+        let context = run.engine.statement_context(&run.principal, catalog)?;
+        let changes =
+            kalamdb_tables::encode_batches(&state, &context, &entry, rows(batches)).await?;
+        let count = changes.as_ref().map_or(0, |changes| changes.keys.len() as u64);
+        let replace = run.request.if_exists == IngestIfExists::Replace;
+        run.blocking(move |run| {
+            Ok(run.engine.catalog.publish_table(&run.principal, &entry, changes, replace)?)
+        })
+        .await?;
+        Ok(count)
     }
 
     /// The table the stream's schema describes.
@@ -184,16 +164,16 @@ impl IngestRun {
         })
     }
 
+    /// Runs `work`, which commits, on a blocking thread; gives the run back with its result.
     async fn blocking<T: Send + 'static>(
-        &self,
+        self,
         work: impl FnOnce(&Self) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<T, EngineError> {
-        let run = Self {
-            engine: Arc::clone(&self.engine),
-            principal: self.principal.clone(),
-            name: self.name.clone(),
-            request: self.request.clone(),
-        };
-        self.engine.execution.run_blocking(move || work(&run)).await
+    ) -> Result<(Self, T), EngineError> {
+        let engine = Arc::clone(&self.engine);
+        engine.execution.run_blocking(move || work(&self).map(|done| (self, done))).await
     }
+}
+
+fn rows(batches: BatchStream) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
+    batches.map_err(|error| DataFusionError::External(Box::new(error)))
 }

@@ -47,6 +47,9 @@ mod settings;
 mod update;
 mod wire_schema;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::Engine;
 pub use error::EngineError;
 pub use ingest::{IngestIfExists, IngestIfMissing, IngestRequest};

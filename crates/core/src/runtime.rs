@@ -40,10 +40,6 @@ impl ExecutionRuntime {
         Ok(Self { runtime: Some(runtime), handle })
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
     /// Runs `work` here and waits for it; dropping the returned future aborts the work.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, EngineError>
     where

@@ -10,14 +10,16 @@ use kalamdb_commons::Clock;
 use parking_lot::Mutex;
 use rocksdb::{WriteBatch, WriteOptions};
 
-use crate::StoreError;
 use crate::families::Family;
 use crate::key_samples::KeySamples;
+use crate::{StoreError, StoreOptions};
 
 /// One open database. The committer and the janitor write, everybody reads.
 pub(crate) struct Database {
     rocksdb: rocksdb::DB,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Bytes of blocks kept in memory.
+    pub(crate) block_cache_bytes: usize,
     /// The last commit that views see.
     pub(crate) last_commit_seq: AtomicU64,
     /// The last commit known to be on disk.
@@ -38,14 +40,15 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn new(
         rocksdb: rocksdb::DB,
-        clock: Arc<dyn Clock>,
+        options: &StoreOptions,
         last_commit_seq: u64,
         next_row_id: u64,
         key_samples: KeySamples,
     ) -> Self {
         Self {
             rocksdb,
-            clock,
+            clock: Arc::clone(&options.clock),
+            block_cache_bytes: options.block_cache_bytes,
             last_commit_seq: AtomicU64::new(last_commit_seq),
             durable_commit_seq: AtomicU64::new(last_commit_seq),
             next_row_id: AtomicU64::new(next_row_id),

@@ -7,10 +7,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use kalamdb_commons::TableId;
 use parking_lot::Mutex;
 use rocksdb::WriteBatch;
@@ -82,7 +82,7 @@ impl Purge {
 
 /// The thread's handle.
 pub(crate) struct Janitor {
-    stop: Sender<()>,
+    stop: SyncSender<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Housekeeping {
 
 impl Janitor {
     pub(crate) fn start(mut housekeeping: Housekeeping) -> Result<Self, StoreError> {
-        let (stop, stopped) = bounded::<()>(1);
+        let (stop, stopped) = sync_channel::<()>(1);
         let thread = std::thread::Builder::new()
             .name("kalamdb-janitor".to_owned())
             .spawn(move || housekeeping.run(&stopped))

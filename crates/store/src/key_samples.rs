@@ -2,7 +2,7 @@
 //! parts of about the same size without asking storage (RocksDB's size estimates leave out what
 //! is still in memory).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, btree_set};
 use std::ops::Bound;
 
 use kalamdb_commons::TableId;
@@ -94,16 +94,30 @@ impl KeySamples {
         upper: Option<&[u8]>,
     ) -> Vec<Vec<u8>> {
         let tables = self.tables.read();
-        let Some(samples) = tables.get(&table) else { return Vec::new() };
-        if upper.is_some_and(|upper| upper <= lower) {
-            return Vec::new();
-        }
-        let upper = upper.map_or(Bound::Unbounded, Bound::Excluded);
-        samples.keys.range::<[u8], _>((Bound::Included(lower), upper)).cloned().collect()
+        tables
+            .get(&table)
+            .map_or_else(Vec::new, |samples| samples.between(lower, upper).cloned().collect())
+    }
+
+    /// How many there are with `lower <= key < upper`.
+    pub(crate) fn count_between(
+        &self,
+        table: TableId,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+    ) -> usize {
+        let tables = self.tables.read();
+        tables.get(&table).map_or(0, |samples| samples.between(lower, upper).count())
     }
 }
 
 impl TableSamples {
+    fn between(&self, lower: &[u8], upper: Option<&[u8]>) -> btree_set::Range<'_, Vec<u8>> {
+        // An empty range must not look reversed, that would panic.
+        let upper = upper.map_or(Bound::Unbounded, |upper| Bound::Excluded(upper.max(lower)));
+        self.keys.range::<[u8], _>((Bound::Included(lower), upper))
+    }
+
     fn insert(&mut self, table: TableId, key: &[u8], changes: &mut SampleChanges) {
         if !self.keys.insert(key.to_vec()) {
             return;

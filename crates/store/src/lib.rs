@@ -17,6 +17,21 @@
 //!
 //! It is *not* a query engine and knows nothing of SQL, Parquet, DataFusion or tokio: every call
 //! here may block, and whoever is asynchronous calls from a blocking thread.
+//!
+//! ```no_run
+//! use kalamdb_store::{CatalogOp, CommitRequest, Store, StoreError, StoreOptions};
+//!
+//! # fn main() -> Result<(), StoreError> {
+//! let store = Store::open("./kalamdb-data".as_ref(), StoreOptions::default())?;
+//! let before = store.view()?;
+//! let catalog = vec![CatalogOp::put_meta("greeting", b"hello")];
+//! let request = CommitRequest { catalog, ..CommitRequest::default() };
+//! assert!(store.committer().commit_blocking(request)?.durable);
+//! assert_eq!(before.meta("greeting")?, None);
+//! assert_eq!(store.view()?.meta("greeting")?, Some(b"hello".to_vec()));
+//! # Ok(())
+//! # }
+//! ```
 
 mod batch_builder;
 mod byte_rows;

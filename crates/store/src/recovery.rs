@@ -53,6 +53,7 @@ pub(crate) fn recover(directory: &Path, options: &StoreOptions) -> Result<Recove
         return Err(loss(0));
     }
     let rocksdb = open_checked(&path, options, high_water)?;
+    settings::tune(&rocksdb)?;
     sync_directory(directory)?;
     let recovered = read_state(rocksdb, directory)?;
     let lost = recovered.last_commit_seq < high_water;

@@ -1,12 +1,12 @@
 //! How RocksDB is set up: nothing acknowledged may be lost silently, memory is bounded.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Options,
-    WriteBufferManager,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    Options, WriteBufferManager,
 };
 
-use crate::counters;
 use crate::families::Family;
+use crate::{StoreError, counters};
 
 /// Log files RocksDB keeps about itself.
 const INFO_LOG_FILES_MAX: usize = 4;
@@ -29,6 +29,9 @@ const MEMTABLE_BLOOM_RATIO: f64 = 0.05;
 /// Counter operands that may pile up under one key before RocksDB adds them up.
 const MERGES_MAX: usize = 64;
 const TARGET_FILE_BYTES: u64 = 32 << 20;
+/// A file written while any view was open counts as one to compact again as soon as the view is
+/// gone. With views coming and going that rewrites every file at once; later will do.
+const BOTTOM_COMPACTION_DELAY_SECONDS: &str = "3600";
 
 /// Settings of the whole database.
 pub(crate) fn database_options(recovery: DBRecoveryMode, memtable_bytes: usize) -> Options {
@@ -74,6 +77,17 @@ pub(crate) fn family_descriptors(
         ColumnFamilyDescriptor::new(family.name(), options)
     });
     std::iter::once(default).chain(families).collect()
+}
+
+/// Settings that can only be changed once the database is open.
+pub(crate) fn tune(rocksdb: &DB) -> Result<(), StoreError> {
+    for family in [Family::SharedTable, Family::UserTable, Family::ChangeLog] {
+        let delay = ("bottommost_file_compaction_delay", BOTTOM_COMPACTION_DELAY_SECONDS);
+        rocksdb
+            .set_options_cf(family.handle(rocksdb)?, &[delay])
+            .map_err(StoreError::rocksdb("set an option"))?;
+    }
+    Ok(())
 }
 
 fn block_options(block_cache: &Cache) -> BlockBasedOptions {

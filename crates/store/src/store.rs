@@ -78,7 +78,7 @@ impl Store {
         } = recovery::recover(directory, &options)?;
         let database = Arc::new(Database::new(
             rocksdb,
-            Arc::clone(&options.clock),
+            &options,
             last_commit_seq,
             next_row_id,
             KeySamples::default(),
@@ -157,8 +157,12 @@ impl Store {
         if self.closing.done.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.committer.close();
+        let drained = self.committer.close();
         self.janitor.close();
+        if !drained {
+            // What is still queued is written, only not marked as the end.
+            return;
+        }
         if let Err(error) = self.mark_closed() {
             // The next start takes it for a crash, and loses nothing by it.
             tracing::warn!(%error, "the store could not be marked as closed");

@@ -179,9 +179,9 @@ impl TableLayout {
         &self.row_layouts[0]
     }
 
-    /// The row layouts of all versions, the present one first.
-    pub(crate) fn row_layouts(&self) -> &[RowLayout] {
-        &self.row_layouts
+    /// The row layout of a schema version; `None` when the table never had it.
+    pub(crate) fn row_layout(&self, schema_version: u32) -> Option<&RowLayout> {
+        self.row_layouts.iter().find(|layout| layout.schema_version == schema_version)
     }
 
     /// What the complete keys of a generation's rows start with. In a USER table `None` stands

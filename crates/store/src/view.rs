@@ -141,20 +141,21 @@ pub(crate) struct OwnedIter {
 }
 
 impl OwnedIter {
-    /// An iterator over the keys in `lower..upper` of `family`, not positioned yet.
+    /// An iterator over the keys in `lower..upper` of `family`, not positioned yet. Whether the
+    /// blocks it reads stay in memory is for the caller to say.
     pub(crate) fn new(
         view: Arc<ReadView>,
         family: Family,
         lower: Vec<u8>,
         upper: Option<Vec<u8>>,
-        configure: impl FnOnce(&mut ReadOptions),
+        fill_cache: bool,
     ) -> Result<Self, StoreError> {
         let mut options = view.read_options();
+        options.fill_cache(fill_cache);
         options.set_iterate_lower_bound(lower);
         if let Some(upper) = upper {
             options.set_iterate_upper_bound(upper);
         }
-        configure(&mut options);
         let db = view.rocksdb();
         let iter = db.raw_iterator_cf_opt(family.handle(db)?, options);
         // SAFETY: only the lifetime changes. The iterator borrows the `DB` that `view` keeps

@@ -27,7 +27,9 @@ pub enum TablesError {
         table: String,
     },
     /// A value cannot become one of the column's type.
-    #[error("cannot store {value} in column {column} ({column_type}) of table {table}, row {row}: {reason}")]
+    #[error(
+        "cannot store {value} in column {column} ({column_type}) of table {table}, row {row}: {reason}"
+    )]
     BadValue {
         /// `namespace.table`.
         table: String,
@@ -43,7 +45,9 @@ pub enum TablesError {
         reason: String,
     },
     /// NULL for a NOT NULL column.
-    #[error("column {column} of table {table} is NOT NULL, but row {row} has NULL; give it a value")]
+    #[error(
+        "column {column} of table {table} is NOT NULL, but row {row} has NULL; give it a value"
+    )]
     NullValue {
         /// `namespace.table`.
         table: String,
@@ -63,7 +67,9 @@ pub enum TablesError {
         row: u64,
     },
     /// The statement itself gives one key twice.
-    #[error("duplicate key {key} in table {table}: rows {first_row} and {row} of the statement have the same key")]
+    #[error(
+        "duplicate key {key} in table {table}: rows {first_row} and {row} of the statement have the same key"
+    )]
     DuplicateKeyInStatement {
         /// `namespace.table`.
         table: String,
@@ -75,7 +81,9 @@ pub enum TablesError {
         row: u64,
     },
     /// More bytes than one statement may write.
-    #[error("the statement writes more than {limit_bytes} bytes to table {table}; split it into smaller ones")]
+    #[error(
+        "the statement writes more than {limit_bytes} bytes to table {table}; split it into smaller ones"
+    )]
     StatementTooLarge {
         /// `namespace.table`.
         table: String,
@@ -165,7 +173,9 @@ fn tables_error(error: &DataFusionError) -> Option<&TablesError> {
     }
 }
 
-fn external<'a>(error: &'a (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'a TablesError> {
+fn external<'a>(
+    error: &'a (dyn std::error::Error + Send + Sync + 'static),
+) -> Option<&'a TablesError> {
     if let Some(error) = error.downcast_ref::<TablesError>() {
         return match error {
             TablesError::Query(inner) => tables_error(inner).or(Some(error)),

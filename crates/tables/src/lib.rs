@@ -28,7 +28,7 @@ mod test_database;
 pub use allow_list::check_plan;
 pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
-pub use dml::insert_batches;
+pub use dml::{encode_batches, insert_batches};
 pub use error::{TablesError, conflict_of, kind_of};
 pub use functions::scalar_functions;
 pub use planner::{plan_dml, plan_query, plan_statement};

@@ -195,7 +195,10 @@ mod tests {
         RecordBatch::try_from_iter([("v", column)]).unwrap()
     }
 
-    fn source(produced: &Arc<AtomicUsize>, count: i64) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'static {
+    fn source(
+        produced: &Arc<AtomicUsize>,
+        count: i64,
+    ) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'static {
         let produced = Arc::clone(produced);
         (0..count).map(move |value| {
             produced.fetch_add(1, Ordering::SeqCst);

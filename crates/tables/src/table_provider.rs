@@ -84,9 +84,9 @@ pub(crate) fn check_version(
     context: &StatementContext,
 ) -> Result<(), TablesError> {
     let current = context.catalog.table_by_id(entry.definition.id);
-    if current.is_some_and(|current| {
-        current.definition.schema_version == entry.definition.schema_version
-    }) {
+    if current
+        .is_some_and(|current| current.definition.schema_version == entry.definition.schema_version)
+    {
         return Ok(());
     }
     Err(TablesError::TableChanged { table: entry.definition.qualified_name() })

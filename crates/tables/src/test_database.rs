@@ -46,9 +46,8 @@ impl Database {
         let options = config.options_mut();
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.time_zone = Some(String::from("UTC"));
-        let mut template = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .build();
+        let mut template =
+            SessionStateBuilder::new_with_default_features().with_config(config).build();
         for function in scalar_functions(Arc::new(SystemClock)) {
             let name = function.name().to_owned();
             use datafusion::execution::FunctionRegistry;
@@ -106,8 +105,8 @@ impl Database {
     }
 
     pub(crate) fn plan(&self, principal: &Principal, sql: &str) -> Result<LogicalPlan> {
-        let mut statements = kalamdb_sql::parse(sql)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let mut statements =
+            kalamdb_sql::parse(sql).map_err(|error| DataFusionError::External(Box::new(error)))?;
         let statement = statements.remove(0).statement;
         let catalog = self.catalog.snapshot();
         let plan = plan_statement(&self.template, &catalog, principal, "default", &statement)?;

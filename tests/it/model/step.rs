@@ -84,7 +84,7 @@ impl Step {
             Call::PreparedUpdate(sql, parameters) => {
                 let answer = async {
                     let mut prepared = client.prepare(sql).await?;
-                    let count = prepared.update(parameters.batch()).await;
+                    let count = prepared.update(Some(parameters.batch())).await;
                     prepared.close().await?;
                     count
                 };
@@ -93,7 +93,7 @@ impl Step {
             Call::PreparedQuery(sql, parameters) => {
                 let answer = async {
                     let mut prepared = client.prepare(sql).await?;
-                    let rows = prepared.query(parameters.batch()).await;
+                    let rows = prepared.query(Some(parameters.batch())).await;
                     prepared.close().await?;
                     rows
                 };

@@ -122,9 +122,9 @@ impl Command {
                 write_texts(columns, *display, out)?;
             }
             Self::Namespaces => {
-                let sql = "SELECT schema_name AS namespace FROM information_schema.schemata \
-                           ORDER BY schema_name";
-                super::runner::run_statement(connection, sql, *display, out).await?;
+                let names = cancellable(names::namespaces(connection)).await?;
+                let names = names.iter().map(String::as_str).collect();
+                write_texts([("namespace", names)], *display, out)?;
             }
             Self::Format(format) => display.format = format,
             Self::Limit(rows) => display.row_limit = rows,

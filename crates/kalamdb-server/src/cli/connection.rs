@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::{FlightSqlServiceClient, PreparedStatement};
-use arrow_flight::sql::{CommandGetPrimaryKeys, CommandGetTables};
+use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables};
 use arrow_flight::{FlightEndpoint, FlightInfo, HandshakeRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -31,6 +31,8 @@ pub type Prepared = PreparedStatement<Channel>;
 /// What can be asked about the server's tables.
 #[derive(Debug, Clone)]
 pub enum Metadata {
+    /// The namespaces, Flight SQL's "schemas".
+    Namespaces(CommandGetDbSchemas),
     /// The tables, with or without their columns.
     Tables(CommandGetTables),
     /// The key of one table.
@@ -165,6 +167,7 @@ impl Connection {
 
     async fn try_metadata(&mut self, command: &Metadata) -> Result<FlightInfo, ShellError> {
         let info = match command.clone() {
+            Metadata::Namespaces(command) => self.client.get_db_schemas(command).await,
             Metadata::Tables(command) => self.client.get_tables(command).await,
             Metadata::PrimaryKeys(command) => self.client.get_primary_keys(command).await,
         };

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Schema;
 use arrow_flight::IpcMessage;
-use arrow_flight::sql::{CommandGetPrimaryKeys, CommandGetTables};
+use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables};
 
 use super::connection::{Connection, Metadata, is_unsupported};
 use super::error::ShellError;
@@ -80,6 +80,17 @@ impl TablePattern {
 
 fn bad_name(text: &str) -> ShellError {
     ShellError::Usage(format!("'{text}' is not a table's name: write table or namespace.table"))
+}
+
+/// The names of the namespaces, sorted.
+pub async fn namespaces(connection: &mut Connection) -> Result<Vec<String>, ShellError> {
+    let command = CommandGetDbSchemas { catalog: None, db_schema_filter_pattern: None };
+    let mut names = Vec::new();
+    for batch in &connection.metadata(&Metadata::Namespaces(command)).await? {
+        names.extend(texts(batch, "db_schema_name")?.into_iter().flatten());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The tables that match, sorted by namespace and name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kalamdb_commons::{
     ColumnDefinition, ColumnId, Principal, Role, TableDefinition, TableId, TableType, intern,
 };
-use kalamdb_store::{CommitRequest, TableLayout};
+use kalamdb_store::{CommitRequest, RowChanges, TableLayout};
 
 use super::access::{Access, refuse_reserved, require};
 use super::entities::{Namespace, TableEntry};
@@ -27,68 +27,118 @@ impl Catalog {
         default_namespace: &str,
         table: &CreateTable,
     ) -> Result<Arc<TableEntry>, SqlError> {
-        self.create(principal, default_namespace, table, false)
-    }
-
-    /// Creates a table in the place of one of the same name, which is dropped in the same commit.
-    ///
-    /// # Errors
-    /// Those of [`Catalog::create_table`] and [`Catalog::drop_table`].
-    pub fn replace_table(
-        &self,
-        principal: &Principal,
-        default_namespace: &str,
-        table: &CreateTable,
-    ) -> Result<Arc<TableEntry>, SqlError> {
-        self.create(principal, default_namespace, table, true)
-    }
-
-    fn create(
-        &self,
-        principal: &Principal,
-        default_namespace: &str,
-        table: &CreateTable,
-        replace: bool,
-    ) -> Result<Arc<TableEntry>, SqlError> {
         let namespace_name = table.name.namespace_or(default_namespace);
-        refuse_reserved(namespace_name)?;
-        check_create_table(table)?;
-        let needed = if table.table_type == TableType::Shared { Role::Service } else { Role::User };
-        let kind = table.table_type.as_str().to_uppercase();
-        require(principal, needed, || format!("create the {kind} table {}", table.name))?;
-
+        check_new_table(principal, namespace_name, table)?;
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
         let namespace = snapshot.resolve_namespace(principal, namespace_name)?;
-        let existing = snapshot.table(namespace_name, &table.name.table);
-        if let Some(existing) = existing.filter(|_| !replace) {
+        if let Some(existing) = snapshot.table(namespace_name, &table.name.table) {
             if table.if_not_exists {
                 return Ok(Arc::clone(existing));
             }
-            let name = existing.definition.qualified_name();
-            return Err(SqlError::AlreadyExists { object: ObjectKind::Table, name });
+            return Err(already_exists(existing));
         }
+        let (id, take_id) = Counter::Tables.take(&*self.view()?)?;
+        let entry = self.new_entry(TableId(id), principal, namespace, table)?;
         let mut request = CommitRequest::default();
-        let mut next = CatalogSnapshot::clone(&snapshot);
-        if let Some(existing) = existing {
+        request.catalog.push(take_id);
+        self.publish(principal, &snapshot, &entry, request)?;
+        Ok(entry)
+    }
+
+    /// Defines a table that does not exist yet: [`Catalog::publish_table`] brings it into being
+    /// together with its first rows. The snapshot returned shows it as if it existed; dropping
+    /// it leaves nothing behind but an unused id.
+    ///
+    /// # Errors
+    /// Those of [`Catalog::create_table`], but for a table of the same name: that is a matter of
+    /// the publication.
+    pub fn stage_table(
+        &self,
+        principal: &Principal,
+        default_namespace: &str,
+        table: &CreateTable,
+    ) -> Result<(Arc<TableEntry>, Arc<CatalogSnapshot>), SqlError> {
+        let namespace_name = table.name.namespace_or(default_namespace);
+        check_new_table(principal, namespace_name, table)?;
+        let _changing = self.changing.lock();
+        let snapshot = self.snapshot();
+        let namespace = snapshot.resolve_namespace(principal, namespace_name)?;
+        let (id, take_id) = Counter::Tables.take(&*self.view()?)?;
+        let entry = self.new_entry(TableId(id), principal, namespace, table)?;
+        let request = CommitRequest { catalog: vec![take_id], ..CommitRequest::default() };
+        self.store.committer().commit_blocking(request)?;
+        let mut staged = CatalogSnapshot::clone(&snapshot);
+        if let Some(existing) = snapshot.table(namespace_name, &table.name.table) {
+            staged.remove_table(existing);
+        }
+        staged.put_table(Arc::clone(&entry))?;
+        Ok((entry, Arc::new(staged)))
+    }
+
+    /// Brings a staged table into being with its first rows, in one commit. With `replace`, a
+    /// table of the same name is dropped in the same commit.
+    ///
+    /// # Errors
+    /// AlreadyExists without `replace`; PermissionDenied when the table in the way may not be
+    /// dropped; NotFound when the namespace has gone.
+    pub fn publish_table(
+        &self,
+        principal: &Principal,
+        entry: &Arc<TableEntry>,
+        rows: Option<RowChanges>,
+        replace: bool,
+    ) -> Result<(), SqlError> {
+        let _changing = self.changing.lock();
+        let snapshot = self.snapshot();
+        let definition = &entry.definition;
+        snapshot.resolve_namespace(principal, &definition.namespace)?;
+        if let Some(existing) = snapshot.table(&definition.namespace, &definition.name)
+            && !replace
+        {
+            return Err(already_exists(existing));
+        }
+        let changes = rows.into_iter().collect();
+        let request = CommitRequest { changes, ..CommitRequest::default() };
+        self.publish(principal, &snapshot, entry, request)
+    }
+
+    /// Commits `request` with the definition of `entry`, in the place of a table of its name.
+    fn publish(
+        &self,
+        principal: &Principal,
+        snapshot: &CatalogSnapshot,
+        entry: &Arc<TableEntry>,
+        mut request: CommitRequest,
+    ) -> Result<(), SqlError> {
+        let definition = &entry.definition;
+        let mut next = CatalogSnapshot::clone(snapshot);
+        if let Some(existing) = snapshot.table(&definition.namespace, &definition.name) {
             existing.authorize(principal, Access::Ddl)?;
             self.add_table_drop(&existing.definition, &mut request);
             next.remove_table(existing);
         }
-        let (id, take_id) = Counter::Tables.take(&*self.view()?)?;
-        let definition = self.definition(TableId(id), principal, namespace, table)?;
-        request.catalog.push(take_id);
-        request.catalog.push(self.tables.put_op(&(definition.id, 1), &definition)?);
+        request.catalog.push(self.tables.put_op(&(definition.id, 1), definition)?);
         request.tables_changed.push((definition.id, Some(1)));
-        let layout = Arc::new(TableLayout::new(Arc::clone(&definition))?);
-        let entry = Arc::new(TableEntry { definition, layout });
-        next.put_table(Arc::clone(&entry))?;
+        next.put_table(Arc::clone(entry))?;
         self.commit(request, next)?;
         tracing::info!(
-            table = %entry.definition.qualified_name(), id, user = %principal.user_name,
-            "table created"
+            table = %definition.qualified_name(), id = definition.id.0,
+            user = %principal.user_name, "table created"
         );
-        Ok(entry)
+        Ok(())
+    }
+
+    fn new_entry(
+        &self,
+        id: TableId,
+        principal: &Principal,
+        namespace: &Namespace,
+        table: &CreateTable,
+    ) -> Result<Arc<TableEntry>, SqlError> {
+        let definition = self.definition(id, principal, namespace, table)?;
+        let layout = Arc::new(TableLayout::new(Arc::clone(&definition))?);
+        Ok(Arc::new(TableEntry { definition, layout }))
     }
 
     /// The first version of a new table.
@@ -171,4 +221,21 @@ impl Catalog {
         }
         request.tables_changed.push((table.id, None));
     }
+}
+
+/// What can be said of a new table without looking at what exists.
+fn check_new_table(
+    principal: &Principal,
+    namespace: &str,
+    table: &CreateTable,
+) -> Result<(), SqlError> {
+    refuse_reserved(namespace)?;
+    check_create_table(table)?;
+    let needed = if table.table_type == TableType::Shared { Role::Service } else { Role::User };
+    let kind = table.table_type.as_str().to_uppercase();
+    require(principal, needed, || format!("create the {kind} table {}", table.name))
+}
+
+fn already_exists(table: &TableEntry) -> SqlError {
+    SqlError::AlreadyExists { object: ObjectKind::Table, name: table.definition.qualified_name() }
 }

@@ -8,7 +8,8 @@ use kalamdb_commons::limits::{EMBEDDING_DIMENSIONS_MAX, TYPE_DEPTH_MAX};
 use kalamdb_commons::{ColumnType, StructField, TimePrecision, TypeError, intern};
 
 use crate::error::{ObjectKind, SqlError};
-use crate::parse::names::{check_new_name, not_found};
+use crate::parse::dialect::KalamDialect;
+use crate::parse::names::{check_new_name, unknown_word};
 use crate::parse::reader::Reader;
 use crate::parse::split::split;
 
@@ -94,13 +95,17 @@ const SPECIAL: [&str; 22] = [
     "SERIAL",
 ];
 
+/// The names suggested first.
+const USUAL: [&str; 8] = ["INT", "TEXT", "BOOLEAN", "DATE", "DOUBLE", "BIGINT", "BYTES", "REAL"];
+
 /// A type read from text, as CREATE TABLE reads it.
 pub fn parse_column_type(text: &str) -> Result<ColumnType, SqlError> {
     let mut parts = split(text)?;
     let (Some(part), true) = (parts.pop(), parts.is_empty()) else {
         return Err(SqlError::invalid("one type is expected"));
     };
-    let mut reader = Reader::new(part.tokens);
+    let dialect = KalamDialect::for_tokens(part.tokens.len());
+    let mut reader = Reader::new(&dialect, part.tokens);
     let column_type = column_type(&mut reader)?;
     reader.expect_end()?;
     Ok(column_type)
@@ -112,7 +117,7 @@ pub fn column_type_from_ast(data_type: &AstType) -> Result<ColumnType, SqlError>
 }
 
 /// A type at the reader.
-pub(crate) fn column_type(reader: &mut Reader) -> Result<ColumnType, SqlError> {
+pub(crate) fn column_type(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
     let position = reader.position();
     let mut angles = Angles::default();
     let column_type = type_at_depth(reader, 0, &mut angles).map_err(|error| error.at(position))?;
@@ -129,7 +134,7 @@ struct Angles {
 }
 
 impl Angles {
-    fn close(&mut self, reader: &mut Reader) -> Result<(), SqlError> {
+    fn close(&mut self, reader: &mut Reader<'_>) -> Result<(), SqlError> {
         if std::mem::take(&mut self.owed) {
             return Ok(());
         }
@@ -142,7 +147,7 @@ impl Angles {
 }
 
 fn type_at_depth(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     depth: usize,
     angles: &mut Angles,
 ) -> Result<ColumnType, SqlError> {
@@ -173,7 +178,7 @@ fn type_at_depth(
 }
 
 fn base_type(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     depth: usize,
     angles: &mut Angles,
 ) -> Result<ColumnType, SqlError> {
@@ -222,12 +227,12 @@ fn base_type(
 }
 
 fn unknown_type(word: &str) -> SqlError {
-    let names = PLAIN.iter().map(|(name, _)| *name).chain(SPECIAL);
-    not_found(ObjectKind::Type, word, names)
+    let others = PLAIN.iter().map(|(name, _)| *name).chain(SPECIAL);
+    unknown_word(ObjectKind::Type, word, USUAL.into_iter().chain(others))
 }
 
 /// A length after text and binary types, a display width and UNSIGNED after integers.
-fn sized(reader: &mut Reader, column_type: ColumnType) -> Result<ColumnType, SqlError> {
+fn sized(reader: &mut Reader<'_>, column_type: ColumnType) -> Result<ColumnType, SqlError> {
     match column_type {
         ColumnType::Text | ColumnType::Bytes => {
             reader.eat_word("VARYING");
@@ -253,7 +258,7 @@ fn sized(reader: &mut Reader, column_type: ColumnType) -> Result<ColumnType, Sql
 }
 
 /// `(n)`, when it comes next.
-fn bracketed_number(reader: &mut Reader) -> Result<Option<u64>, SqlError> {
+fn bracketed_number(reader: &mut Reader<'_>) -> Result<Option<u64>, SqlError> {
     if !reader.eat(&Token::LParen) {
         return Ok(None);
     }
@@ -263,7 +268,7 @@ fn bracketed_number(reader: &mut Reader) -> Result<Option<u64>, SqlError> {
 }
 
 /// `FLOAT[(p)]`: up to 24 binary digits are a REAL, up to 53 a DOUBLE.
-fn float(reader: &mut Reader) -> Result<ColumnType, SqlError> {
+fn float(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
     const REAL_DIGITS_MAX: u64 = 24;
     const DOUBLE_DIGITS_MAX: u64 = 53;
     match bracketed_number(reader)? {
@@ -277,7 +282,7 @@ fn float(reader: &mut Reader) -> Result<ColumnType, SqlError> {
 }
 
 /// `DECIMAL[(p[, s])]`.
-fn decimal(reader: &mut Reader) -> Result<ColumnType, SqlError> {
+fn decimal(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
     let (mut precision, mut scale) =
         (u64::from(DECIMAL_DEFAULT.0), u64::from(DECIMAL_DEFAULT.1.unsigned_abs()));
     if reader.eat(&Token::LParen) {
@@ -297,7 +302,7 @@ fn decimal(reader: &mut Reader) -> Result<ColumnType, SqlError> {
 }
 
 /// `TIME[(p)] [WITHOUT TIME ZONE]`: microseconds, whatever the precision asks for up to that.
-fn time(reader: &mut Reader) -> Result<ColumnType, SqlError> {
+fn time(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
     const TIME_DIGITS_MAX: u64 = 6;
     if let Some(digits) = bracketed_number(reader)?
         && digits > TIME_DIGITS_MAX
@@ -315,7 +320,7 @@ fn time(reader: &mut Reader) -> Result<ColumnType, SqlError> {
 }
 
 /// `TIMESTAMP[(p)] [WITH | WITHOUT TIME ZONE]` and `TIMESTAMPTZ[(p)]`.
-fn timestamp(reader: &mut Reader, mut utc: bool) -> Result<ColumnType, SqlError> {
+fn timestamp(reader: &mut Reader<'_>, mut utc: bool) -> Result<ColumnType, SqlError> {
     let precision = match bracketed_number(reader)? {
         Some(0) => TimePrecision::Seconds,
         Some(3) => TimePrecision::Millis,
@@ -343,7 +348,7 @@ fn without_zone(precision: TimePrecision) -> ColumnType {
 }
 
 /// `EMBEDDING(n)`.
-fn embedding(reader: &mut Reader) -> Result<ColumnType, SqlError> {
+fn embedding(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
     let dimensions = bracketed_number(reader)?.ok_or_else(|| reader.expected("(dimensions)"))?;
     match u32::try_from(dimensions) {
         Ok(n) if (1..=EMBEDDING_DIMENSIONS_MAX).contains(&n) => Ok(ColumnType::Embedding(n)),
@@ -356,7 +361,7 @@ fn embedding(reader: &mut Reader) -> Result<ColumnType, SqlError> {
 
 /// `STRUCT(name type [NOT NULL], …)` and `STRUCT<…>`, a colon after the name or not.
 fn structure(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     depth: usize,
     angles: &mut Angles,
 ) -> Result<ColumnType, SqlError> {

@@ -7,12 +7,13 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::error::SqlError;
 use crate::parse::complexity::check_complexity;
+use crate::parse::dialect::KalamDialect;
 use crate::parse::reader::{Reader, is_word, word_of};
 use crate::parse::split::split;
 use crate::suggest::nearest;
 
-/// Functions a DEFAULT may call, upper-cased. All but the last three lines' are evaluated once a
-/// statement; the ids afresh for every row.
+/// Functions a DEFAULT may call, upper-cased. UUID, UUID_V7, SNOWFLAKE_ID and ULID give every row
+/// a value of its own, the others are the same for all rows of a statement.
 pub const DEFAULT_FUNCTIONS: [&str; 14] = [
     "NOW",
     "CURRENT_TIMESTAMP",
@@ -29,10 +30,6 @@ pub const DEFAULT_FUNCTIONS: [&str; 14] = [
     "SNOWFLAKE_ID",
     "ULID",
 ];
-
-/// Functions that may stand without brackets.
-const WITHOUT_BRACKETS: [&str; 5] =
-    ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "CURRENT_ROLE"];
 
 /// Bytes of a DEFAULT's text.
 const DEFAULT_BYTES_MAX: usize = 16 << 10;
@@ -54,7 +51,7 @@ pub fn parse_default(text: &str) -> Result<String, SqlError> {
 
 /// The expression after the word DEFAULT in a column's definition. Its end is found first, so
 /// that `DEFAULT 5 NOT NULL` does not read as the predicate `5 IS NOT NULL`.
-pub(crate) fn default_clause(reader: &mut Reader) -> Result<String, SqlError> {
+pub(crate) fn default_clause(reader: &mut Reader<'_>) -> Result<String, SqlError> {
     let position = reader.position();
     let mut tokens = Vec::new();
     let mut depth = 0_usize;
@@ -80,7 +77,7 @@ pub(crate) fn default_clause(reader: &mut Reader) -> Result<String, SqlError> {
     read(tokens).map_err(|error| error.at(position))
 }
 
-fn starts_column_option(reader: &Reader, token: &Token) -> bool {
+fn starts_column_option(reader: &Reader<'_>, token: &Token) -> bool {
     const OPTIONS: [&str; 12] = [
         "NULL",
         "PRIMARY",
@@ -103,7 +100,8 @@ fn starts_column_option(reader: &Reader, token: &Token) -> bool {
 }
 
 fn read(tokens: Vec<TokenWithSpan>) -> Result<String, SqlError> {
-    let mut reader = Reader::new(tokens);
+    let dialect = KalamDialect::for_tokens(tokens.len());
+    let mut reader = Reader::new(&dialect, tokens);
     let expr = reader.parse_with(|parser| parser.parse_expr())?;
     reader.expect_end()?;
     check(&expr)?;
@@ -149,9 +147,6 @@ fn check_part(part: &Expr) -> Result<(), SqlError> {
         | Expr::Struct { .. }
         | Expr::Named { .. }
         | Expr::AtTimeZone { .. } => Ok(()),
-        Expr::Identifier(ident) if WITHOUT_BRACKETS.iter().any(|name| is_bare(ident, name)) => {
-            Ok(())
-        }
         Expr::Identifier(ident) => Err(SqlError::invalid(format!(
             "a default cannot use the column '{}', use a constant (text stands in single quotes)",
             ident.value

@@ -2,13 +2,36 @@
 //! read ordinary SQL differently from what its writer meant.
 
 use std::any::TypeId;
+use std::cell::Cell;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// The dialect every text is read with. `?` is a parameter, never an operator; only `"…"` and
 /// `` `…` `` quote names; `#` and `@` start no names; comments are comments, whatever they hold.
+///
+/// It also bounds the work of one statement. sqlparser reads a word such as CAST first as the
+/// keyword and, when that fails, as a function's name, arguments included: a malformed
+/// expression costs twice as much with every level it is nested. Well-formed SQL stays far below
+/// the bound.
 #[derive(Debug)]
-pub(crate) struct KalamDialect;
+pub(crate) struct KalamDialect {
+    /// Operands that may still be begun.
+    operands_left: Cell<usize>,
+}
+
+/// Operands begun for each token, and for a statement of no tokens.
+const OPERANDS_PER_TOKEN: usize = 8;
+const OPERANDS_LEAST: usize = 10_000;
+
+impl KalamDialect {
+    /// The dialect for reading one statement of so many tokens.
+    pub(crate) fn for_tokens(tokens: usize) -> Self {
+        let operands = tokens.saturating_mul(OPERANDS_PER_TOKEN).saturating_add(OPERANDS_LEAST);
+        Self { operands_left: Cell::new(operands) }
+    }
+}
 
 macro_rules! supported {
     ($($method:ident),+ $(,)?) => {
@@ -36,6 +59,14 @@ impl Dialect for KalamDialect {
         ch.is_alphanumeric() || ch == '_' || ch == '$'
     }
 
+    /// Called before every operand is read. The recursion error is the one that sqlparser does
+    /// not answer with another attempt.
+    fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let left = self.operands_left.get().checked_sub(1);
+        self.operands_left.set(left.unwrap_or(0));
+        if left.is_some() { None } else { Some(Err(ParserError::RecursionLimitExceeded)) }
+    }
+
     supported!(
         allow_extract_custom,
         allow_extract_single_quotes,
@@ -44,7 +75,6 @@ impl Dialect for KalamDialect {
         supports_bitwise_shift_operators,
         supports_comma_separated_trim,
         supports_dictionary_syntax,
-        supports_empty_projections,
         supports_extract_comma_syntax,
         supports_filter_during_aggregation,
         supports_from_first_select,

@@ -8,9 +8,9 @@ use crate::suggest::nearest;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Words a statement of ours begins with.
-const STATEMENT_WORDS: [&str; 18] = [
+const STATEMENT_WORDS: [&str; 17] = [
     "SELECT", "WITH", "VALUES", "FROM", "EXPLAIN", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP",
-    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "TABLE",
+    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET",
 ];
 
 /// Statements that other systems have and we refuse by name, and what to do instead.
@@ -62,7 +62,7 @@ const REFUSED: [(&str, &str); 44] = [
 ];
 
 /// One statement, whatever it is.
-pub(crate) fn statement(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     if matches!(reader.peek(), Token::LParen) {
         return query(reader);
     }
@@ -70,7 +70,7 @@ pub(crate) fn statement(reader: &mut Reader) -> Result<Statement, SqlError> {
         return Err(reader.expected("a statement"));
     };
     match word.as_str() {
-        "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => query(reader),
+        "SELECT" | "WITH" | "VALUES" | "FROM" => query(reader),
         "INSERT" => dml::insert(reader),
         "UPDATE" => dml::update(reader),
         "DELETE" => dml::delete(reader),
@@ -87,8 +87,8 @@ pub(crate) fn statement(reader: &mut Reader) -> Result<Statement, SqlError> {
     }
 }
 
-/// SELECT, WITH, VALUES, FROM-first, TABLE t and bracketed queries.
-pub(crate) fn query(reader: &mut Reader) -> Result<Statement, SqlError> {
+/// SELECT, WITH, VALUES, FROM-first and bracketed queries.
+pub(crate) fn query(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let mut query = reader.parse_with(|parser| parser.parse_query())?;
     query_guard::check_query(&mut query).map_err(|error| error.at(position))?;
@@ -108,7 +108,7 @@ pub(crate) fn check_parameters(statement: &Statement, count: usize) -> Result<()
     Err(SqlError::invalid(format!("{name} takes no parameters, write the values into the text")))
 }
 
-fn unknown_statement(reader: &Reader, word: &str) -> SqlError {
+fn unknown_statement(reader: &Reader<'_>, word: &str) -> SqlError {
     if let Some((name, advice)) = REFUSED.iter().find(|(name, _)| *name == word) {
         return reader.unsupported(name, advice);
     }
@@ -118,7 +118,7 @@ fn unknown_statement(reader: &Reader, word: &str) -> SqlError {
     }
 }
 
-fn create(reader: &mut Reader) -> Result<Statement, SqlError> {
+fn create(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let start = reader.position();
     reader.expect_word("CREATE")?;
     if reader.eat_word("NAMESPACE") || reader.eat_word("SCHEMA") || reader.eat_word("DATABASE") {
@@ -135,7 +135,7 @@ fn create(reader: &mut Reader) -> Result<Statement, SqlError> {
     Err(refused_object(reader, "CREATE", CREATABLE).at(start))
 }
 
-fn drop(reader: &mut Reader) -> Result<Statement, SqlError> {
+fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let start = reader.position();
     reader.expect_word("DROP")?;
     if reader.eat_word("NAMESPACE") || reader.eat_word("SCHEMA") || reader.eat_word("DATABASE") {
@@ -171,7 +171,7 @@ fn drop(reader: &mut Reader) -> Result<Statement, SqlError> {
     Err(refused_object(reader, "DROP", CREATABLE).at(start))
 }
 
-fn alter(reader: &mut Reader) -> Result<Statement, SqlError> {
+fn alter(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let start = reader.position();
     reader.expect_word("ALTER")?;
     if reader.eat_word("USER") {
@@ -218,7 +218,7 @@ const KNOWN_OBJECTS: [&str; 30] = [
 ];
 
 /// CREATE, DROP or ALTER of something we do not have.
-fn refused_object(reader: &Reader, verb: &str, known: &str) -> SqlError {
+fn refused_object(reader: &Reader<'_>, verb: &str, known: &str) -> SqlError {
     let Some(word) = reader.peek_any_word().filter(|word| KNOWN_OBJECTS.contains(&&**word)) else {
         return reader.expected(&format!("{known} after {verb}"));
     };

@@ -18,7 +18,7 @@ use crate::parse::statement::{
 };
 
 /// `INSERT INTO t [(columns)] VALUES … | SELECT … | DEFAULT VALUES`.
-pub(crate) fn insert(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn insert(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
     let mut parsed = reader.parse_with(|parser| parser.parse_insert(token))?;
@@ -62,7 +62,7 @@ fn insert_statement(insert: ast::Insert) -> Result<Statement, SqlError> {
 }
 
 /// `UPDATE t [AS a] SET c = e, … [FROM …] [WHERE …] [ORDER BY …] [LIMIT n]`.
-pub(crate) fn update(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn update(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
     let mut parsed = reader.parse_with(|parser| parser.parse_update(token))?;
@@ -143,7 +143,7 @@ fn assign(
 }
 
 /// `DELETE FROM t [AS a] [USING …] [WHERE …] [ORDER BY …] [LIMIT n]`.
-pub(crate) fn delete(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn delete(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
     let mut parsed = reader.parse_with(|parser| parser.parse_delete(token))?;

@@ -4,68 +4,74 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::SqlError;
 use crate::parse::dispatch;
-use crate::parse::reader::Reader;
+use crate::parse::reader::{Reader, is_word};
 use crate::parse::statement::{Explain, ExplainFormat, Statement};
 
+/// What stands between EXPLAIN and its statement.
+#[derive(Default)]
+struct Options {
+    analyze: bool,
+    verbose: bool,
+    format: ExplainFormat,
+}
+
 /// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT f] statement`, the options in brackets or not.
-pub(crate) fn explain(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn explain(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("EXPLAIN")?;
     reader.eat_word("PLAN");
-    let mut explain = Explain {
-        analyze: false,
-        verbose: false,
-        format: ExplainFormat::default(),
-        inner: Box::new(Statement::ShowNamespaces),
-    };
-    let bracketed = matches!(reader.peek(), Token::LParen) && is_option(reader.peek_nth(1));
-    if bracketed {
-        reader.expect(&Token::LParen)?;
-        loop {
-            if !option(reader, &mut explain)? {
-                return Err(reader.expected("ANALYZE, VERBOSE or FORMAT"));
-            }
-            if !reader.eat(&Token::Comma) {
-                break;
-            }
-        }
-        reader.expect(&Token::RParen)?;
-    } else {
-        while option(reader, &mut explain)? {}
-    }
+    let Options { analyze, verbose, format } = options(reader)?;
     let position = reader.position();
     if reader.peek_word("EXPLAIN") {
         return Err(reader.expected("a query or INSERT, UPDATE, DELETE"));
     }
-    let inner = dispatch::statement(reader)?;
-    if !(matches!(inner, Statement::Query(_)) || inner.is_dml()) {
+    let inner = Box::new(dispatch::statement(reader)?);
+    if !(matches!(*inner, Statement::Query(_)) || inner.is_dml()) {
         let what = format!("EXPLAIN {}", inner.name());
-        return Err(
-            SqlError::unsupported(what, "explain a query or INSERT, UPDATE, DELETE").at(position)
-        );
+        let advice = "explain a query or INSERT, UPDATE, DELETE";
+        return Err(SqlError::unsupported(what, advice).at(position));
     }
-    explain.inner = Box::new(inner);
-    Ok(Statement::Explain(explain))
+    Ok(Statement::Explain(Explain { analyze, verbose, format, inner }))
+}
+
+fn options(reader: &mut Reader<'_>) -> Result<Options, SqlError> {
+    let mut options = Options::default();
+    // A bracket may also open the query itself.
+    if !matches!(reader.peek(), Token::LParen) || !is_option(reader.peek_nth(1)) {
+        while option(reader, &mut options)? {}
+        return Ok(options);
+    }
+    reader.expect(&Token::LParen)?;
+    loop {
+        if !option(reader, &mut options)? {
+            return Err(reader.expected("ANALYZE, VERBOSE or FORMAT"));
+        }
+        if !reader.eat(&Token::Comma) {
+            break;
+        }
+    }
+    reader.expect(&Token::RParen)?;
+    Ok(options)
 }
 
 fn is_option(token: &Token) -> bool {
-    ["ANALYZE", "VERBOSE", "FORMAT"].iter().any(|word| crate::parse::reader::is_word(token, word))
+    ["ANALYZE", "VERBOSE", "FORMAT"].iter().any(|word| is_word(token, word))
 }
 
-/// Reads one option into `explain`; false when none comes next.
-fn option(reader: &mut Reader, explain: &mut Explain) -> Result<bool, SqlError> {
+/// Reads one option; false when none comes next.
+fn option(reader: &mut Reader<'_>, options: &mut Options) -> Result<bool, SqlError> {
     if reader.eat_word("ANALYZE") {
-        explain.analyze = true;
+        options.analyze = true;
     } else if reader.eat_word("VERBOSE") {
-        explain.verbose = true;
+        options.verbose = true;
     } else if reader.eat_word("FORMAT") {
-        explain.format = format(reader)?;
+        options.format = format(reader)?;
     } else {
         return Ok(false);
     }
     Ok(true)
 }
 
-fn format(reader: &mut Reader) -> Result<ExplainFormat, SqlError> {
+fn format(reader: &mut Reader<'_>) -> Result<ExplainFormat, SqlError> {
     let wrong = reader.expected("indent, tree, pgjson or graphviz");
     match reader.name_or_string("a format")?.to_ascii_lowercase().as_str() {
         "indent" | "text" => Ok(ExplainFormat::Indent),

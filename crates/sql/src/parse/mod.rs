@@ -43,6 +43,7 @@ pub use users::parse_statement_timeout;
 use kalamdb_commons::limits::SQL_BYTES_MAX;
 
 use crate::error::SqlError;
+use crate::parse::dialect::KalamDialect;
 
 /// Parses a text of one or more statements, separated by `;`.
 ///
@@ -61,7 +62,8 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     for mut part in split::split(sql)? {
         complexity::check_complexity(&part.tokens)?;
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
-        let mut reader = reader::Reader::new(part.tokens);
+        let dialect = KalamDialect::for_tokens(part.tokens.len());
+        let mut reader = reader::Reader::new(&dialect, part.tokens);
         let statement = dispatch::statement(&mut reader)?;
         reader.expect_end()?;
         dispatch::check_parameters(&statement, parameter_count)?;

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use datafusion::sql::sqlparser::keywords::{
+    ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER,
+    RESERVED_FOR_TABLE_ALIAS,
+};
 use kalamdb_commons::limits::NAME_BYTES_MAX;
 
 use crate::error::{ObjectKind, SqlError};
@@ -96,19 +100,60 @@ pub fn stored_name(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
-/// The name as SQL text: double-quoted unless it is a plain lower-case word that no statement
-/// of ours gives a meaning to.
+/// The name as SQL text: double-quoted unless it is a plain lower-case word that reads as a name
+/// wherever a name may stand.
 pub fn quote_name(name: &str) -> String {
     let mut chars = name.chars();
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !is_keyword(name);
+        && !is_reserved(name);
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-fn is_keyword(name: &str) -> bool {
-    use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
-    ALL_KEYWORDS.binary_search(&name.to_ascii_uppercase().as_str()).is_ok()
+/// Words that begin expressions, clauses or constraints where a name could stand.
+const RESERVED_WORDS: [Keyword; 32] = [
+    Keyword::ARRAY,
+    Keyword::AS,
+    Keyword::BETWEEN,
+    Keyword::BY,
+    Keyword::CASE,
+    Keyword::CAST,
+    Keyword::CHECK,
+    Keyword::CONSTRAINT,
+    Keyword::CREATE,
+    Keyword::CURRENT_DATE,
+    Keyword::CURRENT_TIME,
+    Keyword::CURRENT_TIMESTAMP,
+    Keyword::CURRENT_USER,
+    Keyword::DELETE,
+    Keyword::DISTINCT,
+    Keyword::EXISTS,
+    Keyword::EXTRACT,
+    Keyword::FALSE,
+    Keyword::FOREIGN,
+    Keyword::IN,
+    Keyword::INSERT,
+    Keyword::INTERVAL,
+    Keyword::IS,
+    Keyword::LIKE,
+    Keyword::NOT,
+    Keyword::NULL,
+    Keyword::OR,
+    Keyword::PRIMARY,
+    Keyword::TABLE,
+    Keyword::TRUE,
+    Keyword::UNIQUE,
+    Keyword::UPDATE,
+];
+
+fn is_reserved(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let Ok(index) = ALL_KEYWORDS.binary_search(&upper.as_str()) else { return false };
+    let Some(keyword) = ALL_KEYWORDS_INDEX.get(index) else { return false };
+    RESERVED_WORDS.contains(keyword)
+        || RESERVED_FOR_TABLE_ALIAS.contains(keyword)
+        || RESERVED_FOR_COLUMN_ALIAS.contains(keyword)
+        || RESERVED_FOR_IDENTIFIER.contains(keyword)
 }
 
 /// Checks a name that is to be given to a new object: 1 to [`NAME_BYTES_MAX`] bytes, no control
@@ -134,4 +179,15 @@ pub fn not_found<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> SqlError {
     SqlError::NotFound { object, name: name.to_owned(), suggestion: nearest(name, known) }
+}
+
+/// An error for a word of our language that does not exist, with the most similar that does.
+pub(crate) fn unknown_word<'a>(
+    object: ObjectKind,
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> SqlError {
+    let shown: String = word.chars().take(64).flat_map(char::escape_debug).collect();
+    let meant = nearest(word, known).map(|meant| format!(", did you mean '{meant}'?"));
+    SqlError::invalid(format!("there is no {object} '{shown}'{}", meant.unwrap_or_default()))
 }

@@ -7,7 +7,7 @@ use kalamdb_commons::{AccessLevel, Durability, TableOptions, TableType};
 
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::create_table::stream_refused;
-use crate::parse::names::not_found;
+use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
 
 /// Every option there is.
@@ -42,7 +42,7 @@ pub(crate) struct WrittenOptions {
 
 /// `(name = value, …)`, after WITH.
 pub(crate) fn with_options(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     written: &mut WrittenOptions,
 ) -> Result<(), SqlError> {
     reader.expect(&Token::LParen)?;
@@ -63,7 +63,7 @@ pub(crate) fn with_options(
 }
 
 /// A string, a number or a word, as text.
-fn value(reader: &mut Reader) -> Result<String, SqlError> {
+fn value(reader: &mut Reader<'_>) -> Result<String, SqlError> {
     if matches!(reader.peek(), Token::Number(..)) {
         return Ok(reader.number("a whole number")?.to_string());
     }
@@ -103,7 +103,7 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
             let advice = format!("the options are {}", OPTIONS.join(", "));
             return Err(SqlError::unsupported(format!("the option {other}"), advice));
         }
-        other => return Err(not_found(ObjectKind::Option, other, OPTIONS)),
+        other => return Err(unknown_word(ObjectKind::Option, other, OPTIONS)),
     }
     Ok(())
 }

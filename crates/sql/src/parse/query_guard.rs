@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Fetch, LimitClause, ObjectName, Query, Select, Statement as AstStatement, TableFactor, Value,
-    ValueWithSpan, VisitMut, VisitorMut,
+    Fetch, LimitClause, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    Statement as AstStatement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 use crate::error::SqlError;
@@ -15,7 +16,7 @@ use crate::parse::names::stored_name;
 /// Tables and joins in one FROM.
 pub const TABLES_PER_SELECT_MAX: usize = 256;
 /// Tables in a query once every WITH query stands in the place of each of its names.
-pub const PLAN_TABLES_MAX: usize = 4_096;
+pub const PLAN_TABLES_MAX: usize = 1_024;
 
 /// Checks a query in place: FETCH FIRST becomes LIMIT.
 pub(crate) fn check_query(query: &mut Query) -> Result<(), SqlError> {
@@ -125,6 +126,12 @@ impl VisitorMut for Guard {
             };
             return unsupported(clause, advice);
         }
+        if matches!(select.flavor, SelectFlavor::FromFirstNoSelect) && select.projection.is_empty()
+        {
+            // FROM t alone means all its columns; the planner would take it for none.
+            select.projection.push(SelectItem::Wildcard(WildcardAdditionalOptions::default()));
+            select.flavor = SelectFlavor::FromFirst;
+        }
         let tables: usize = select.from.iter().map(|from| 1 + from.joins.len()).sum();
         if tables > TABLES_PER_SELECT_MAX {
             return refuse(SqlError::TooLarge {
@@ -137,6 +144,9 @@ impl VisitorMut for Guard {
     }
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> Walk {
+        if relation.0.iter().any(|part| part.as_ident().is_none()) {
+            return unsupported("a function in the place of a name", "write the name itself");
+        }
         let tables = self.tables_of(relation);
         self.count_tables(tables)
     }

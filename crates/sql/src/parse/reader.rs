@@ -21,19 +21,20 @@ pub(crate) fn position_of(span: Span) -> Option<Position> {
 }
 
 /// A cursor over the tokens of one statement.
-pub(crate) struct Reader {
-    parser: Parser<'static>,
+pub(crate) struct Reader<'a> {
+    parser: Parser<'a>,
     /// Where the statement ends, for errors at its end.
     end: Option<Position>,
 }
 
-impl Reader {
-    pub(crate) fn new(tokens: Vec<TokenWithSpan>) -> Self {
+impl<'a> Reader<'a> {
+    /// A reader of one statement; `dialect` is made for its number of tokens.
+    pub(crate) fn new(dialect: &'a KalamDialect, tokens: Vec<TokenWithSpan>) -> Self {
         let end = tokens.last().and_then(|token| {
             let Location { line, column } = token.span.end;
             (line > 0).then_some(Position { line, column })
         });
-        let parser = Parser::new(&KalamDialect)
+        let parser = Parser::new(dialect)
             .with_recursion_limit(NESTING_MAX * 2)
             .with_tokens_with_locations(tokens);
         Self { parser, end }
@@ -187,10 +188,14 @@ impl Reader {
     /// Hands the tokens to one of sqlparser's own productions.
     pub(crate) fn parse_with<T>(
         &mut self,
-        production: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>,
+        production: impl FnOnce(&mut Parser<'a>) -> Result<T, ParserError>,
     ) -> Result<T, SqlError> {
-        let fallback = self.position();
-        production(&mut self.parser).map_err(|error| from_parser_error(&error, fallback))
+        let start = self.position();
+        let end = self.end;
+        production(&mut self.parser).map_err(|error| {
+            let at_end = error.to_string().contains("found: EOF");
+            from_parser_error(&error, if at_end { end } else { start })
+        })
     }
 
     /// "expected …, found …" at the next token.
@@ -253,8 +258,8 @@ pub(crate) fn from_parser_error(error: &ParserError, fallback: Option<Position>)
         ParserError::RecursionLimitExceeded => {
             return SqlError::Invalid {
                 message: format!(
-                    "the statement is too complex: expressions or queries are nested more than \
-                     {NESTING_MAX} deep, use fewer levels"
+                    "the statement is too complex: nested more than {NESTING_MAX} deep, or \
+                     malformed deep inside, use fewer levels"
                 ),
                 position: fallback,
             };

@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{ObjectKind, SqlError};
-use crate::parse::names::not_found;
+use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
 use crate::parse::statement::{SessionSetting, Statement};
 use crate::parse::users::parse_statement_timeout;
@@ -12,7 +12,7 @@ use crate::parse::users::parse_statement_timeout;
 const SETTING_BYTES_MAX: usize = 256;
 
 /// `USE [NAMESPACE] n`.
-pub(crate) fn use_namespace(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn use_namespace(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("USE")?;
     let named = !matches!(reader.peek_nth(1), Token::EOF | Token::Period);
     if named && !reader.eat_word("NAMESPACE") && !reader.eat_word("SCHEMA") {
@@ -22,7 +22,7 @@ pub(crate) fn use_namespace(reader: &mut Reader) -> Result<Statement, SqlError> 
 }
 
 /// `SET [SESSION] name = value`, `SET NAMESPACE n`, `SET TIME ZONE 'UTC'`.
-pub(crate) fn set(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn set(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("SET")?;
     if reader.peek_word("LOCAL") || reader.peek_word("GLOBAL") {
         return Err(reader.unsupported("SET LOCAL and SET GLOBAL", "use SET, for this session"));
@@ -52,22 +52,27 @@ pub(crate) fn set(reader: &mut Reader) -> Result<Statement, SqlError> {
 }
 
 /// `RESET name`.
-pub(crate) fn reset(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn reset(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("RESET")?;
     Ok(Statement::Set { setting: setting(reader)?, value: None })
 }
 
 /// The name of a setting.
-pub(crate) fn setting(reader: &mut Reader) -> Result<SessionSetting, SqlError> {
+pub(crate) fn setting(reader: &mut Reader<'_>) -> Result<SessionSetting, SqlError> {
+    let position = reader.position();
     let name = reader.name("the name of a setting")?;
     let name = if name == "timezone" { SessionSetting::TimeZone.as_str().to_owned() } else { name };
     SessionSetting::ALL.into_iter().find(|setting| setting.as_str() == name).ok_or_else(|| {
-        not_found(ObjectKind::Setting, &name, SessionSetting::ALL.map(SessionSetting::as_str))
+        unknown_word(ObjectKind::Setting, &name, SessionSetting::ALL.map(SessionSetting::as_str))
+            .at(position)
     })
 }
 
 /// The value of a setting, checked; `None` for DEFAULT.
-fn checked_value(reader: &mut Reader, setting: SessionSetting) -> Result<Option<String>, SqlError> {
+fn checked_value(
+    reader: &mut Reader<'_>,
+    setting: SessionSetting,
+) -> Result<Option<String>, SqlError> {
     if reader.eat_word("DEFAULT") {
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use crate::parse::settings;
 use crate::parse::statement::Statement;
 
 /// `SHOW NAMESPACES | TABLES [IN ns] | COLUMNS FROM t | CREATE TABLE t | USERS | setting`.
-pub(crate) fn show(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("SHOW")?;
     let Some(word) = reader.peek_any_word() else {
         return Err(
@@ -50,7 +50,7 @@ pub(crate) fn show(reader: &mut Reader) -> Result<Statement, SqlError> {
 }
 
 /// `DESCRIBE | DESC [TABLE] t`.
-pub(crate) fn describe(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn describe(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.next();
     for word in ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"] {
         if reader.peek_word(word) {

@@ -1,5 +1,6 @@
 //! Cuts a text into its statements at every `;` outside strings, names and comments.
 
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{
     Location, Token, TokenWithSpan, Tokenizer, TokenizerError,
 };
@@ -16,16 +17,16 @@ pub(crate) struct StatementTokens {
 
 /// The statements of `sql` in order; empty ones are left out.
 pub(crate) fn split(sql: &str) -> Result<Vec<StatementTokens>, SqlError> {
-    let tokens = Tokenizer::new(&KalamDialect, sql).tokenize_with_location().map_err(
-        |TokenizerError { message, location }| {
+    let tokens = Tokenizer::new(&KalamDialect::for_tokens(0), sql)
+        .tokenize_with_location()
+        .map_err(|TokenizerError { message, location }| {
             let position = (location.line > 0)
                 .then_some(Position { line: location.line, column: location.column });
             from_parser_error(
                 &datafusion::sql::sqlparser::parser::ParserError::TokenizerError(message),
                 position,
             )
-        },
-    )?;
+        })?;
     let mut cursor = TextCursor::new(sql);
     let mut parts = Vec::new();
     let mut current: Vec<TokenWithSpan> = Vec::new();
@@ -33,11 +34,33 @@ pub(crate) fn split(sql: &str) -> Result<Vec<StatementTokens>, SqlError> {
         match token.token {
             Token::Whitespace(_) => {}
             Token::SemiColon => finish(&mut cursor, &mut current, &mut parts),
-            _ => current.push(token),
+            _ => push(&mut current, token),
         }
     }
     finish(&mut cursor, &mut current, &mut parts);
     Ok(parts)
+}
+
+/// Adds a token, where sqlparser's keywords would not do what is meant:
+/// `user` is a column's name, and `CURRENT_USER()` is the same as `CURRENT_USER`.
+fn push(tokens: &mut Vec<TokenWithSpan>, mut token: TokenWithSpan) {
+    if let Token::Word(word) = &mut token.token
+        && word.keyword == Keyword::USER
+    {
+        word.keyword = Keyword::NoKeyword;
+    }
+    let is_call = matches!(token.token, Token::RParen)
+        && matches!(
+            tokens.as_slice(),
+            [.., TokenWithSpan { token: Token::Word(word), .. }, bracket]
+                if bracket.token == Token::LParen
+                    && matches!(word.keyword, Keyword::CURRENT_USER | Keyword::SESSION_USER)
+        );
+    if is_call {
+        tokens.pop();
+    } else {
+        tokens.push(token);
+    }
 }
 
 fn finish(

@@ -8,7 +8,7 @@ use crate::parse::reader::Reader;
 use crate::parse::statement::{AlterUser, CreateUser, Password, Statement};
 
 /// `CREATE USER [IF NOT EXISTS] name [WITH] PASSWORD 'p' [ROLE r]`, after `CREATE USER`.
-pub(crate) fn create_user(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn create_user(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let if_not_exists = reader.if_not_exists();
     let position = reader.position();
     let name = reader.name_or_string("a user name")?;
@@ -20,7 +20,7 @@ pub(crate) fn create_user(reader: &mut Reader) -> Result<Statement, SqlError> {
 }
 
 /// `ALTER USER name [SET] [PASSWORD 'p'] [ROLE r]`, after `ALTER USER`.
-pub(crate) fn alter_user(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn alter_user(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let name = reader.name_or_string("a user name")?;
     let (password, role) = password_and_role(reader)?;
     if password.is_none() && role.is_none() {
@@ -30,14 +30,16 @@ pub(crate) fn alter_user(reader: &mut Reader) -> Result<Statement, SqlError> {
 }
 
 /// `DROP USER [IF EXISTS] name`, after `DROP USER`.
-pub(crate) fn drop_user(reader: &mut Reader) -> Result<Statement, SqlError> {
+pub(crate) fn drop_user(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let if_exists = reader.if_exists();
     let name = reader.name_or_string("a user name")?;
     Ok(Statement::DropUser { name, if_exists })
 }
 
 /// PASSWORD and ROLE in either order, each at most once, WITH and SET before them.
-fn password_and_role(reader: &mut Reader) -> Result<(Option<Password>, Option<Role>), SqlError> {
+fn password_and_role(
+    reader: &mut Reader<'_>,
+) -> Result<(Option<Password>, Option<Role>), SqlError> {
     let (mut password, mut role) = (None, None);
     loop {
         if !reader.eat_word("WITH") {

@@ -153,7 +153,7 @@ slot_value! { u8, u8; u16, u16; u32, u32; u64, u64; i128, u128; }
 pub(super) struct FixedColumn<T> {
     pub(super) values: Vec<T>,
     /// The rows that are NULL.
-    nulls: Vec<u32>,
+    pub(super) nulls: Vec<u32>,
 }
 
 impl<T: ArrowNativeType> FixedColumn<T> {
@@ -193,6 +193,9 @@ impl<T: ArrowNativeType> FixedColumn<T> {
     }
 }
 
+/// Values no longer than this are copied without a call, when as much stands behind their start.
+const COPY_BYTES: usize = 32;
+
 /// A column of texts or byte strings.
 #[derive(Debug, Default)]
 pub(super) struct VarColumn {
@@ -220,6 +223,27 @@ impl VarColumn {
     #[inline]
     pub(super) fn push(&mut self, value: &[u8]) -> Result<(), Fault> {
         self.bytes.extend_from_slice(value);
+        self.finish_value()
+    }
+
+    /// Appends `from[start..end]`.
+    #[inline]
+    pub(super) fn push_part(
+        &mut self,
+        from: &[u8],
+        start: usize,
+        end: usize,
+    ) -> Result<(), Fault> {
+        let value = from.get(start..end).ok_or(Fault::Row)?;
+        // Copying a fixed number of bytes and cutting it off is faster than calling for a few.
+        match from[start..].first_chunk::<COPY_BYTES>() {
+            Some(block) if value.len() <= COPY_BYTES => {
+                let length = self.bytes.len() + value.len();
+                self.bytes.extend_from_slice(block);
+                self.bytes.truncate(length);
+            }
+            _ => self.bytes.extend_from_slice(value),
+        }
         self.finish_value()
     }
 

@@ -1,17 +1,19 @@
 //! Stored rows to record batches: every projected column filled in one pass over the rows.
 //!
 //! ```text
-//! (key, value) ─► key columns, from the front of the key ─┐
-//!              ─► header columns, slots, var values ──────┴─► columns ─► RecordBatch
+//! key   ─► key columns, from the front of the key ────────────────┐
+//! value ─► var values ────────────────────────────────────────────┼─► columns ─► RecordBatch
+//!       ─► slots ─► stage of a few rows ─► one loop for each column┘
 //! ```
 //!
-//! Columns are grouped by the width of their values, so a row is filled by a few tight loops
-//! rather than by one decision a value. What to read where is worked out once for each schema
-//! version. NULLs are kept as row numbers: a column without them costs nothing for it.
+//! What to read where is worked out once for each schema version. NULLs are kept as row numbers:
+//! a column without them costs nothing for it.
 
 mod columns;
+mod fill;
 mod nested;
 mod plan;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod widen;
@@ -23,10 +25,11 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kalamdb_commons::limits::BATCH_ROWS;
 
-use self::columns::{Columns, Fault, FixedColumn, SlotValue};
-use self::plan::{KeyTarget, Projection, RowPlan, Slot};
-use crate::key_codec::{KeyOrder, append_unescaped, take};
-use crate::row_format::{self, FLAG_DELETED, FLAG_NULLS, FLAGS_AT, Width, var_value};
+use self::columns::{Columns, Fault};
+use self::fill::{fill_from_key, fill_rare, fill_var};
+use self::plan::{Projection, RowPlan};
+use self::slots::SlotStage;
+use crate::row_format::{self, FLAG_NULLS, FLAGS_AT};
 use crate::{StoreError, TableLayout};
 
 /// Builds record batches of projected columns from keys and row values.
@@ -36,7 +39,9 @@ pub struct BatchBuilder {
     schema: SchemaRef,
     projection: Projection,
     columns: Columns,
-    /// One plan for every schema version, the present one first.
+    /// Slots of the last rows, not yet in their columns.
+    stage: SlotStage,
+    /// One plan for every schema version met so far.
     plans: Vec<RowPlan>,
     /// The plan of the last row: the next one is most often of the same version.
     current: usize,
@@ -82,16 +87,13 @@ impl BatchBuilder {
         };
         let mut columns = Columns::default();
         let projection = Projection::new(&layout, projection, &mut columns);
-        let plans = layout
-            .row_layouts()
-            .iter()
-            .map(|rows| RowPlan::new(rows, &projection))
-            .collect::<Result<_, _>>()?;
+        let plans = vec![RowPlan::new(layout.current_row_layout(), &projection)?];
         Ok(Self {
             layout,
             schema,
             projection,
             columns,
+            stage: SlotStage::default(),
             plans,
             current: 0,
             rows: 0,
@@ -160,6 +162,7 @@ impl BatchBuilder {
         if self.rows == 0 {
             self.columns.start(0);
         }
+        self.stage.spread(&self.plans[self.current], &mut self.columns);
         let result = self.finish_columns();
         let rows = self.rows;
         self.clear();
@@ -178,6 +181,7 @@ impl BatchBuilder {
 
     fn clear(&mut self) {
         self.columns.clear();
+        self.stage.clear();
         self.rows = 0;
         self.var_bytes = 0;
     }
@@ -192,28 +196,43 @@ impl BatchBuilder {
         }
         let schema_version = row_format::read_schema_version(value).ok_or(Fault::Version)?;
         if self.plans[self.current].schema_version != schema_version {
+            self.stage.spread(&self.plans[self.current], &mut self.columns);
             self.current = self.plan_of(schema_version).ok_or(Fault::Version)?;
         }
         let plan = &self.plans[self.current];
         if value.len() < plan.var_at {
             return Err(Fault::Row);
         }
-        let flags = value[FLAGS_AT];
-        var_bytes += if flags & FLAG_NULLS == 0 {
-            fill::<false>(plan, &mut self.columns, value)?
-        } else {
-            fill::<true>(plan, &mut self.columns, value)?
-        };
+        let has_nulls = value[FLAGS_AT] & FLAG_NULLS != 0;
+        self.stage.push(plan, value, has_nulls, &mut self.columns);
+        if plan.has_var {
+            var_bytes += match has_nulls {
+                false => fill_var::<false>(plan, &mut self.columns.var, value)?,
+                true => fill_var::<true>(plan, &mut self.columns.var, value)?,
+            };
+        }
+        if plan.has_rare {
+            var_bytes += match has_nulls {
+                false => fill_rare::<false>(plan, &mut self.columns, value)?,
+                true => fill_rare::<true>(plan, &mut self.columns, value)?,
+            };
+        }
         if self.projection.has_whole {
             var_bytes += self.projection.fill_whole(&mut self.columns, key, value)?;
         }
         Ok(var_bytes)
     }
 
-    /// The plan for rows of a version; `None` when the table never had it.
+    /// The number of the plan for rows of a version; `None` when the table never had it.
     #[cold]
-    fn plan_of(&self, schema_version: u32) -> Option<usize> {
-        self.plans.iter().position(|plan| plan.schema_version == schema_version)
+    fn plan_of(&mut self, schema_version: u32) -> Option<usize> {
+        let known = self.plans.iter().position(|plan| plan.schema_version == schema_version);
+        if known.is_some() {
+            return known;
+        }
+        let rows = self.layout.row_layout(schema_version)?;
+        self.plans.push(RowPlan::new(rows, &self.projection).ok()?);
+        Some(self.plans.len() - 1)
     }
 
     #[cold]
@@ -228,170 +247,25 @@ impl BatchBuilder {
                 "row",
                 format!("{} bytes are not a row of {table}", value.len()),
             ),
-            Fault::Version => match row_format::schema_version(value) {
-                Err(error) => error,
-                Ok(version) => StoreError::corrupt(
-                    "row",
-                    format!("it has the unknown schema version {version} of {table}"),
-                ),
-            },
+            Fault::Version => self.explain_version(value, &table),
             Fault::Range => {
                 StoreError::corrupt("row", format!("a number is out of its column's range in {table}"))
             }
             Fault::Full => StoreError::BatchTooLarge { bytes_max: i32::MAX as usize },
         }
     }
-}
 
-impl Projection {
-    /// Fills the columns that show the row as a whole; returns the bytes of their values.
-    fn fill_whole(&self, columns: &mut Columns, key: &[u8], value: &[u8]) -> Result<usize, Fault> {
-        let mut var_bytes = 0;
-        if let Some(column) = self.deleted {
-            columns.w1[column].values.push(value[FLAGS_AT] & FLAG_DELETED);
-        }
-        if let Some(column) = self.location {
-            columns.var[column].push(key)?;
-            var_bytes += key.len();
-        }
-        if let Some(column) = self.image {
-            columns.var[column].push(value)?;
-            var_bytes += value.len();
-        }
-        Ok(var_bytes)
-    }
-}
-
-/// Fills the key columns; returns the bytes of their var values.
-#[inline]
-fn fill_from_key(
-    projection: &Projection,
-    columns: &mut Columns,
-    mut rest: &[u8],
-) -> Result<usize, Fault> {
-    let mut var_bytes = 0;
-    for step in &projection.key_steps {
-        let filled = match step.target {
-            KeyTarget::Fixed(order, Width::W8, column) => {
-                key_slot::<u64, 8>(&mut columns.w8[column], order, &mut rest)
-            }
-            KeyTarget::Fixed(order, Width::W4, column) => {
-                key_slot::<u32, 4>(&mut columns.w4[column], order, &mut rest)
-            }
-            KeyTarget::Fixed(order, Width::W16, column) => {
-                key_slot::<i128, 16>(&mut columns.w16[column], order, &mut rest)
-            }
-            KeyTarget::Fixed(order, Width::W2, column) => {
-                key_slot::<u16, 2>(&mut columns.w2[column], order, &mut rest)
-            }
-            KeyTarget::Fixed(order, Width::W1, column) => {
-                key_slot::<u8, 1>(&mut columns.w1[column], order, &mut rest)
-            }
-            KeyTarget::Escaped(column) => {
-                let column = &mut columns.var[column];
-                let before = column.bytes.len();
-                let filled = append_unescaped(&mut rest, &mut column.bytes);
-                var_bytes += column.bytes.len() - before;
-                column.finish_value()?;
-                filled
-            }
-            KeyTarget::Skip => step.part.skip(&mut rest),
+    fn explain_version(&self, value: &[u8], table: &str) -> StoreError {
+        let version = match row_format::schema_version(value) {
+            Ok(version) => version,
+            Err(error) => return error,
         };
-        filled.ok_or(Fault::Key)?;
-    }
-    if projection.whole_key && !rest.is_empty() {
-        return Err(Fault::Key);
-    }
-    Ok(var_bytes)
-}
-
-#[inline]
-fn key_slot<T: SlotValue<W>, const W: usize>(
-    column: &mut FixedColumn<T>,
-    order: KeyOrder,
-    rest: &mut &[u8],
-) -> Option<()> {
-    column.values.push(T::from_key(order, take::<W>(rest)?));
-    Some(())
-}
-
-/// Fills the columns that stand in the row value; returns the bytes of their var values.
-#[inline]
-fn fill<const NULLS: bool>(
-    plan: &RowPlan,
-    columns: &mut Columns,
-    value: &[u8],
-) -> Result<usize, Fault> {
-    fill_slots::<u64, 8, NULLS>(&mut columns.w8, &plan.w8, value)?;
-    fill_slots::<u32, 4, NULLS>(&mut columns.w4, &plan.w4, value)?;
-    fill_slots::<u8, 1, NULLS>(&mut columns.w1, &plan.w1, value)?;
-    let mut var_bytes = 0;
-    for slot in &plan.var {
-        let column = &mut columns.var[slot.column];
-        if NULLS && slot.null.is_set(value) {
-            column.push_null();
-            continue;
-        }
-        let bytes =
-            var_value(value, plan.ends_at, plan.var_at, slot.index).ok_or(Fault::Row)?;
-        column.push(bytes)?;
-        var_bytes += bytes.len();
-    }
-    if plan.has_rare {
-        var_bytes += fill_rare::<NULLS>(plan, columns, value)?;
-    }
-    Ok(var_bytes)
-}
-
-/// The kinds of columns few tables have.
-fn fill_rare<const NULLS: bool>(
-    plan: &RowPlan,
-    columns: &mut Columns,
-    value: &[u8],
-) -> Result<usize, Fault> {
-    fill_slots::<u16, 2, NULLS>(&mut columns.w2, &plan.w2, value)?;
-    fill_slots::<i128, 16, NULLS>(&mut columns.w16, &plan.w16, value)?;
-    let mut var_bytes = 0;
-    for slot in &plan.nested {
-        let column = &mut columns.nested[slot.column];
-        if NULLS && slot.null.is_set(value) {
-            column.push_null();
-            continue;
-        }
-        let bytes =
-            var_value(value, plan.ends_at, plan.var_at, slot.index).ok_or(Fault::Row)?;
-        column.push(bytes)?;
-        var_bytes += bytes.len();
-    }
-    for step in &plan.widened {
-        if NULLS && step.null.is_set(value) {
-            columns.push_null(step.target);
-        } else {
-            step.append(columns, value)?;
+        let rows = self.layout.row_layout(version);
+        match rows.map(|rows| RowPlan::new(rows, &self.projection)) {
+            Some(Err(error)) => error,
+            _ => StoreError::corrupt("row", format!("{table} never had schema version {version}")),
         }
     }
-    for target in &plan.missing {
-        columns.push_null(*target);
-    }
-    Ok(var_bytes)
-}
-
-#[inline]
-fn fill_slots<T: SlotValue<W>, const W: usize, const NULLS: bool>(
-    columns: &mut [FixedColumn<T>],
-    slots: &[Slot],
-    value: &[u8],
-) -> Result<(), Fault> {
-    for slot in slots {
-        let column = &mut columns[slot.column];
-        if NULLS && slot.null.is_set(value) {
-            column.push_null();
-            continue;
-        }
-        let bytes = value.get(slot.at..slot.at + W).and_then(|slot| slot.first_chunk::<W>());
-        column.values.push(T::from_slot(*bytes.ok_or(Fault::Row)?));
-    }
-    Ok(())
 }
 
 /// A record batch of columns this crate built to fit the schema.

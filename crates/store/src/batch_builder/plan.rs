@@ -1,8 +1,10 @@
 //! What to read where: worked out once for a projection and each schema version of its rows.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use arrow::datatypes::FieldRef;
 use kalamdb_commons::{ColumnId, ColumnType};
-use std::sync::Arc;
 
 use super::columns::{ColumnRef, Columns, FixedColumn, VarColumn};
 use super::nested::NestedColumn;
@@ -210,6 +212,11 @@ impl NullBit {
     /// The bit of a column that is never NULL.
     const NEVER: Self = Self { at: 0, mask: 0 };
 
+    /// False for a column that is never NULL.
+    pub(super) fn can_be_set(self) -> bool {
+        self.mask != 0
+    }
+
     /// True when the row, at least as long as its fixed part, has NULL there.
     #[inline]
     pub(super) fn is_set(self, row: &[u8]) -> bool {
@@ -217,7 +224,7 @@ impl NullBit {
     }
 }
 
-/// One fixed-width column of a row.
+/// One fixed-width column of a row. Offsets count from the start of the plan's `stage_span`.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Its number in the group of its width.
@@ -243,6 +250,8 @@ pub(super) struct RowPlan {
     pub(super) ends_at: usize,
     /// Where var values start: no row of the version is shorter.
     pub(super) var_at: usize,
+    /// The bytes of a row that hold the slots in `w1` to `w16` and their null bits.
+    pub(super) stage_span: Range<usize>,
     pub(super) w1: Vec<Slot>,
     pub(super) w2: Vec<Slot>,
     pub(super) w4: Vec<Slot>,
@@ -254,7 +263,9 @@ pub(super) struct RowPlan {
     pub(super) widened: Vec<WidenStep>,
     /// Columns this version does not have.
     pub(super) missing: Vec<ColumnRef>,
-    /// True when there is more than 1-, 4- and 8-byte and var columns.
+    /// True when there are text or bytes columns.
+    pub(super) has_var: bool,
+    /// True when there are nested, widened or missing columns.
     pub(super) has_rare: bool,
 }
 
@@ -266,6 +277,7 @@ impl RowPlan {
             schema_version: rows.schema_version,
             ends_at: rows.tuple.ends_at,
             var_at: rows.tuple.var_at,
+            stage_span: 0..0,
             w1: Vec::new(),
             w2: Vec::new(),
             w4: Vec::new(),
@@ -275,6 +287,7 @@ impl RowPlan {
             nested: Vec::new(),
             widened: Vec::new(),
             missing: Vec::new(),
+            has_var: false,
             has_rare: false,
         };
         for (at, column) in &projection.header {
@@ -287,12 +300,40 @@ impl RowPlan {
                 Some(position) => plan.add(rows, position, column.target, column_type)?,
             }
         }
-        plan.has_rare = !(plan.w2.is_empty()
-            && plan.w16.is_empty()
-            && plan.nested.is_empty()
-            && plan.widened.is_empty()
-            && plan.missing.is_empty());
+        plan.var.sort_by_key(|slot| slot.index);
+        plan.has_var = !plan.var.is_empty();
+        plan.has_rare =
+            !(plan.nested.is_empty() && plan.widened.is_empty() && plan.missing.is_empty());
+        plan.set_stage_span();
         Ok(plan)
+    }
+
+    /// Finds the bytes that hold every slot and lets the slots' offsets count from their start.
+    fn set_stage_span(&mut self) {
+        let groups = [
+            (&mut self.w1, Width::W1),
+            (&mut self.w2, Width::W2),
+            (&mut self.w4, Width::W4),
+            (&mut self.w8, Width::W8),
+            (&mut self.w16, Width::W16),
+        ];
+        let (mut start, mut end) = (usize::MAX, 0);
+        for (slots, width) in &groups {
+            for slot in slots.iter() {
+                end = end.max(slot.at + width.bytes());
+                start = start.min(slot.at);
+                if slot.null.can_be_set() {
+                    start = start.min(slot.null.at);
+                }
+            }
+        }
+        for slot in groups.into_iter().flat_map(|(slots, _)| slots) {
+            slot.at -= start;
+            if slot.null.can_be_set() {
+                slot.null.at -= start;
+            }
+        }
+        self.stage_span = start.min(end)..end;
     }
 
     fn add(

@@ -70,7 +70,8 @@ fn decode_owner(mut escaped: &[u8]) -> Result<Option<UserId>, StoreError> {
     }
     let corrupt = |detail: String| StoreError::Corrupt { what: "change log key", detail };
     let mut owner = Vec::new();
-    append_unescaped(&mut escaped, &mut owner)?;
+    append_unescaped(&mut escaped, &mut owner)
+        .ok_or_else(|| corrupt("the owner does not end".to_owned()))?;
     if !escaped.is_empty() {
         return Err(corrupt(format!("{} bytes follow the owner", escaped.len())));
     }

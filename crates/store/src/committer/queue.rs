@@ -1,9 +1,9 @@
 //! The committer as others see it: a bounded queue in front of a thread.
 
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
 use kalamdb_commons::limits::{COMMIT_QUEUE_LEN_MAX, STATEMENT_BYTES_MAX};
 use parking_lot::Mutex;
 
@@ -29,7 +29,7 @@ pub(super) struct PendingCommit {
 /// Takes commits, from any thread.
 pub struct Committer {
     database: Arc<Database>,
-    queue: Sender<Message>,
+    queue: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -40,7 +40,7 @@ impl Committer {
         last_allocated_seq: u64,
         seq_block_end: u64,
     ) -> Result<Self, StoreError> {
-        let (queue, messages) = bounded(COMMIT_QUEUE_LEN_MAX);
+        let (queue, messages) = sync_channel(COMMIT_QUEUE_LEN_MAX);
         let commits = CommitThread::new(Arc::clone(&database), last_allocated_seq, seq_block_end)?;
         let thread = std::thread::Builder::new()
             .name("kalamdb-commit".to_owned())
@@ -92,7 +92,7 @@ impl Committer {
     pub fn commit_blocking(&self, request: CommitRequest) -> Result<CommitReceipt, StoreError> {
         let bytes = request.byte_len();
         self.admit(bytes)?;
-        let (outcome, receiver) = bounded(1);
+        let (outcome, receiver) = sync_channel(1);
         let reply: CommitReply = Box::new(move |result| {
             // The receiver waits below for as long as the reply exists.
             let _ = outcome.send(result);
@@ -112,15 +112,19 @@ impl Committer {
         Ok(())
     }
 
-    /// Lets everything queued so far finish, syncs it, and ends the thread. Later commits are
-    /// refused.
-    pub(crate) fn close(&self) {
-        let Some(thread) = self.thread.lock().take() else { return };
+    /// Lets everything queued so far finish, syncs it, and ends the thread; later commits are
+    /// refused. False when the thread itself is the caller (a reply dropped the last handle of
+    /// the store): it ends once it has no more senders, and nobody can wait for that.
+    pub(crate) fn close(&self) -> bool {
+        let Some(thread) = self.thread.lock().take() else { return true };
+        if thread.thread().id() == std::thread::current().id() {
+            return false;
+        }
         // Fails only when the thread has ended already.
         let _ = self.queue.send(Message::Close);
-        // A reply may drop the last handle of the store: the thread cannot wait for itself.
-        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+        if thread.join().is_err() {
             self.database.set_fence("the committer's thread panicked");
         }
+        true
     }
 }

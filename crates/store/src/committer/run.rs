@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use kalamdb_commons::limits::COMMIT_GROUP_BYTES_MAX;
 use kalamdb_commons::{CommitSeq, TableId};
 
@@ -90,7 +90,7 @@ impl CommitThread {
 
     fn next(&self, messages: &Receiver<Message>) -> Next {
         let received = match self.sync_by {
-            Some(by) => messages.recv_deadline(by),
+            Some(by) => messages.recv_timeout(by.saturating_duration_since(Instant::now())),
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match received {

@@ -49,7 +49,7 @@ fn two_inserts_of_one_key_in_one_group_give_one_row() {
     let test = TestStore::new();
     let table = shared(1);
     let view = test.store.view().unwrap();
-    let (outcomes, outcome) = crossbeam_channel::unbounded();
+    let (outcomes, outcome) = std::sync::mpsc::channel();
     let count = 50;
     for writer in 0..count {
         let rows = [row(1, &format!("writer {writer}")), row(100 + writer, "own")];
@@ -371,7 +371,7 @@ fn a_full_queue_and_a_closed_store_give_the_request_back() {
     let test = TestStore::new();
     let table = shared(1);
     let view = test.store.view().unwrap();
-    let (gate, opened) = crossbeam_channel::bounded::<()>(0);
+    let (gate, opened) = std::sync::mpsc::channel::<()>();
     let insert =
         |id| request(&view, vec![changes(&view, &table, None, ChangeOp::Insert, &rows([id]))]);
     // The first reply holds the thread until the gate opens.

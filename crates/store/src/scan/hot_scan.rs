@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use super::{ScanFilter, ScanSpec, rows_of};
+use super::{KeyRange, ScanFilter, ScanSpec, rows_of};
+use crate::meta::prefix_successor;
 use crate::view::OwnedIter;
 use crate::{BatchBuilder, ByteRows, ReadView, StoreError, create_batch_trusted, row_format};
 
@@ -14,10 +15,10 @@ const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Rows looked at before a batch is handed out, be it an empty one: whoever drives the scan
 /// must get the chance to stop it.
 const ROWS_PER_CALL_MAX: usize = 1 << 19;
+/// One scan may fill this part of the block cache: a half.
+const CACHE_SHARE_OF_ONE_SCAN: usize = 2;
 /// Rows a filter with a limit sees first; doubled each time.
 const FILTERED_ROWS_MIN: usize = 256;
-/// Bytes RocksDB reads ahead in scans without a limit.
-const READAHEAD_BYTES: usize = 256 << 10;
 
 /// Batches of the hot rows of a table, in key order, as of a view.
 ///
@@ -68,11 +69,8 @@ impl HotScan {
         let (lower, upper) = spec.ranges.storage_bounds(&prefix);
         // RocksDB takes bounds as given; an empty range must be empty in both directions.
         let empty = upper.as_ref().is_some_and(|upper| *upper <= lower);
-        let iter = OwnedIter::new(view, family, lower, upper, |options| {
-            if spec.limit.is_none() {
-                options.set_readahead_size(READAHEAD_BYTES);
-            }
-        })?;
+        let fill_cache = spec.limit.is_some() || fits_the_cache(&view, &spec, &lower, &upper)?;
+        let iter = OwnedIter::new(view, family, lower, upper, fill_cache)?;
         let batch_rows = spec.batch_rows.max(1);
         let output = if spec.projection.is_empty() {
             let schema = Arc::new(arrow::datatypes::Schema::empty());
@@ -158,7 +156,9 @@ impl HotScan {
     fn fill_filtered(&mut self, filtering: &mut Filtering) -> Result<(), StoreError> {
         let mut seen = 0;
         let mut bytes = 0;
-        while self.output.len() < self.batch_rows
+        // A batch half full is good enough: filling it up would mean asking the predicate about
+        // fewer and fewer rows at a time.
+        while self.output.len() <= self.batch_rows / 2
             && self.remaining > 0
             && !self.rows.ended
             && bytes < BATCH_BYTES_MAX
@@ -172,6 +172,32 @@ impl HotScan {
         }
         Ok(())
     }
+}
+
+/// Whether the blocks of a range may stay in memory: a scan of more than the cache holds would
+/// only drive out what others use, and find nothing of itself the next time.
+fn fits_the_cache(
+    view: &ReadView,
+    spec: &ScanSpec,
+    lower: &[u8],
+    upper: &Option<Vec<u8>>,
+) -> Result<bool, StoreError> {
+    let table = spec.layout.definition().id;
+    let database = view.store().database();
+    let counts = view.table_counts(table, spec.owner.as_ref())?;
+    let mut bytes = counts.bytes;
+    if spec.ranges != KeyRange::all() {
+        let all = spec.layout.key_prefix(view.generation(table), spec.owner.as_ref());
+        let all_end = prefix_successor(&all);
+        let samples = &database.key_samples;
+        let of_owner = samples.count_between(table, &all, all_end.as_deref());
+        let in_range = samples.count_between(table, lower, upper.as_deref());
+        if of_owner > 0 {
+            bytes = bytes / of_owner as u64 * in_range as u64;
+        }
+    }
+    let cached_bytes_max = database.block_cache_bytes / CACHE_SHARE_OF_ONE_SCAN;
+    Ok(bytes <= cached_bytes_max as u64)
 }
 
 impl Iterator for HotScan {

@@ -53,7 +53,7 @@ fn range_is_empty(
     let (Some(min), Some(max)) = (keys.iter().min(), keys.iter().max()) else { return Ok(true) };
     // The least key after the greatest one.
     let upper = [max, &[0]].concat();
-    let mut iter = OwnedIter::new(Arc::clone(view), family, min.to_vec(), Some(upper), |_| ())?;
+    let mut iter = OwnedIter::new(Arc::clone(view), family, min.to_vec(), Some(upper), true)?;
     iter.seek_to_first();
     Ok(iter.item()?.is_none())
 }

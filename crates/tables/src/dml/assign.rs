@@ -149,14 +149,12 @@ fn shown(value: &ArrayRef) -> String {
     let options = FormatOptions::default();
     let Ok(formatter) = ArrayFormatter::try_new(value, &options) else { return String::from("?") };
     let text = formatter.value(0).to_string();
-    let quote = if matches!(
-        value.data_type(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    ) {
-        "'"
-    } else {
-        ""
-    };
+    let quote =
+        if matches!(value.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+            "'"
+        } else {
+            ""
+        };
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{quote}{}…{quote}", &text[..end]),
         None => format!("{quote}{text}{quote}"),
@@ -164,7 +162,11 @@ fn shown(value: &ArrayRef) -> String {
 }
 
 /// Converts; with `safe` a value that cannot be converted becomes NULL, without it an error.
-fn convert(values: &ArrayRef, target: &ColumnType, safe: bool) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn convert(
+    values: &ArrayRef,
+    target: &ColumnType,
+    safe: bool,
+) -> Result<ArrayRef, ArrowError> {
     let from = values.data_type();
     if let DataType::Dictionary(_, value_type) = from {
         return convert(&cast(values, value_type)?, target, safe);
@@ -183,12 +185,10 @@ fn convert(values: &ArrayRef, target: &ColumnType, safe: bool) -> Result<ArrayRe
             let text: ArrayRef = cast(values, &DataType::Utf8)?;
             parsed_uuids(text.as_string::<i32>(), safe)
         }
-        ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => {
-            uuid_texts(values)
-        }
-        _ if target_is_temporal(&to) && from.is_integer() => Err(ArrowError::CastError(
-            format!("a number is no {target}, use to_timestamp or a literal"),
-        )),
+        ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => uuid_texts(values),
+        _ if target_is_temporal(&to) && from.is_integer() => Err(ArrowError::CastError(format!(
+            "a number is no {target}, use to_timestamp or a literal"
+        ))),
         _ if to.is_integer() && from.is_floating() => {
             let wide: ArrayRef = cast(values, &DataType::Float64)?;
             let rounded: Float64Array =

@@ -12,6 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use futures::{Stream, StreamExt};
 use kalamdb_commons::TableDefinition;
 use kalamdb_sql::{ObjectKind, TableEntry, not_found};
+use kalamdb_store::RowChanges;
 
 use super::defaults::default_expr;
 use super::sink::{StatementWriter, Write};
@@ -33,6 +34,26 @@ pub async fn insert_batches(
     entry: &Arc<TableEntry>,
     batches: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send,
 ) -> Result<u64, TablesError> {
+    gather(state, context, entry, batches).await?.commit(context).await
+}
+
+/// The rows [`insert_batches`] would write, checked and encoded but not committed: for a table
+/// whose definition is committed together with its rows. `None` without rows.
+pub async fn encode_batches(
+    state: &SessionState,
+    context: &StatementContext,
+    entry: &Arc<TableEntry>,
+    batches: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send,
+) -> Result<Option<RowChanges>, TablesError> {
+    gather(state, context, entry, batches).await?.finish().await
+}
+
+async fn gather(
+    state: &SessionState,
+    context: &StatementContext,
+    entry: &Arc<TableEntry>,
+    batches: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send,
+) -> Result<StatementWriter, TablesError> {
     let reservation =
         MemoryConsumer::new("rows to ingest").register(&state.runtime_env().memory_pool);
     let mut writer = StatementWriter::new(entry, Write::Insert, context)?;
@@ -53,7 +74,7 @@ pub async fn insert_batches(
         writer.add(&declared(&entry.definition, sources, &batch)?)?;
         reservation.try_resize(writer.byte_len())?;
     }
-    writer.commit(context).await
+    Ok(writer)
 }
 
 /// Where the values of a declared column come from.

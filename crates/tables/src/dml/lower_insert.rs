@@ -61,10 +61,7 @@ fn target_positions(definition: &TableDefinition, columns: &[String]) -> Result<
     if columns.is_empty() {
         return Ok((0..definition.columns.len()).collect());
     }
-    columns
-        .iter()
-        .map(|name| Ok(target_position(definition, name)?))
-        .collect()
+    columns.iter().map(|name| Ok(target_position(definition, name)?)).collect()
 }
 
 /// The position of a column that may be written.

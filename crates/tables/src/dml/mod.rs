@@ -20,12 +20,12 @@ mod literal_rows;
 mod lower_change;
 mod lower_insert;
 mod sink;
-mod values;
 #[cfg(test)]
 mod tests;
+mod values;
 
-pub(crate) use self::assign::AssignColumn;
-pub use self::ingest::insert_batches;
+pub(crate) use self::assign::{AssignColumn, convert};
+pub use self::ingest::{encode_batches, insert_batches};
 pub(crate) use self::literal_rows::LiteralRows;
 pub(crate) use self::lower_change::{plan_delete, plan_update};
 pub(crate) use self::lower_insert::plan_insert;

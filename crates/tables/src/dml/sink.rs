@@ -124,8 +124,7 @@ impl DataSink for SinkRun {
         task: &Arc<TaskContext>,
     ) -> Result<u64> {
         let context = StatementContext::of(task.session_config())?;
-        let reservation =
-            MemoryConsumer::new("rows to write").register(task.memory_pool());
+        let reservation = MemoryConsumer::new("rows to write").register(task.memory_pool());
         let mut writer = StatementWriter::new(&self.sink.entry, self.sink.write, &context)?;
         while let Some(batch) = data.next().await {
             if context.cancel.is_cancelled() {
@@ -213,17 +212,24 @@ impl StatementWriter {
 
     /// Checks the keys and commits; the number of rows. Nothing is committed without rows.
     pub(super) async fn commit(self, context: &StatementContext) -> Result<u64, TablesError> {
+        let count = self.len() as u64;
+        if let Some(changes) = self.finish().await? {
+            commit(&context.view, changes, &context.cancel).await?;
+        }
+        Ok(count)
+    }
+
+    /// Checks the keys; the changes to commit, when there are any.
+    pub(super) async fn finish(self) -> Result<Option<RowChanges>, TablesError> {
         let count = self.len();
         if count == 0 {
-            return Ok(0);
+            return Ok(None);
         }
-        let changes = match self.rows {
+        Ok(Some(match self.rows {
             Rows::New(writer) if count > INLINE_ROWS_MAX => check_apart(writer).await?,
             Rows::New(writer) => writer.finish()?,
             Rows::Changed(writer) => writer.finish(),
-        };
-        commit(&context.view, changes, &context.cancel).await?;
-        Ok(count as u64)
+        }))
     }
 }
 

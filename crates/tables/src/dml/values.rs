@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
@@ -48,7 +48,8 @@ pub(super) fn plan_values(
             ))
             .into());
         }
-        let planned = row.iter().zip(columns).map(|(cell, column)| plan_cell(context, cell, column));
+        let planned =
+            row.iter().zip(columns).map(|(cell, column)| plan_cell(context, cell, column));
         cells.push(planned.collect::<Result<Vec<_>>>()?);
     }
     if cells.iter().flatten().all(|cell| matches!(cell, Expr::Literal(..))) {
@@ -87,9 +88,9 @@ fn number(cell: &ast::Expr) -> Option<String> {
             Value::Number(digits, _) => Some(digits.clone()),
             _ => None,
         },
-        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
-            number(expr).filter(|digits| !digits.starts_with('-')).map(|digits| format!("-{digits}"))
-        }
+        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number(expr)
+            .filter(|digits| !digits.starts_with('-'))
+            .map(|digits| format!("-{digits}")),
         ast::Expr::UnaryOp { op: UnaryOperator::Plus, expr } => number(expr),
         _ => None,
     }
@@ -98,10 +99,7 @@ fn number(cell: &ast::Expr) -> Option<String> {
 fn has_subquery(cells: &[Vec<Expr>]) -> Result<bool> {
     for cell in cells.iter().flatten() {
         let found = cell.exists(|expr| {
-            Ok(matches!(
-                expr,
-                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)
-            ))
+            Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)))
         })?;
         if found {
             return Ok(true);
@@ -218,31 +216,19 @@ pub(super) fn type_parameters(
                 typed_parameter(expr, column)
             })?;
             let node = node.map_data(LogicalPlan::recompute_schema)?;
-            Ok(datafusion::common::tree_node::Transformed::new(
-                node.data,
-                true,
-                TreeNodeRecursion::Stop,
-            ))
+            Ok(Transformed::new(node.data, true, TreeNodeRecursion::Jump))
         }
         // These hand on what their input projects.
         node @ (LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Distinct(_)
-        | LogicalPlan::Union(_)) => Ok(datafusion::common::tree_node::Transformed::no(node)),
-        node => Ok(datafusion::common::tree_node::Transformed::new(
-            node,
-            false,
-            TreeNodeRecursion::Jump,
-        )),
+        | LogicalPlan::Union(_)) => Ok(Transformed::no(node)),
+        node => Ok(Transformed::new(node, false, TreeNodeRecursion::Jump)),
     })?;
     Ok(typed.data)
 }
 
-fn typed_parameter(
-    expr: Expr,
-    column: Option<Arc<AssignColumn>>,
-) -> Result<datafusion::common::tree_node::Transformed<Expr>> {
-    use datafusion::common::tree_node::Transformed;
+fn typed_parameter(expr: Expr, column: Option<Arc<AssignColumn>>) -> Result<Transformed<Expr>> {
     let Some(column) = column else { return Ok(Transformed::no(expr)) };
     expr.transform_down(|expr| match expr {
         Expr::Placeholder(Placeholder { id, field: None }) => {

@@ -91,9 +91,8 @@ impl NewId {
             };
             next.max(now)
         };
-        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-            Some(step(last))
-        });
+        let last =
+            self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)));
         // The update is never refused.
         step(last.unwrap_or_else(|last| last))
     }

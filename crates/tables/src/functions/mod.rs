@@ -2,6 +2,7 @@
 
 mod assign_cast;
 mod ids;
+mod uuid_text;
 
 use std::sync::Arc;
 
@@ -14,13 +15,16 @@ use datafusion::logical_expr::{
 use kalamdb_commons::{Clock, Principal};
 
 pub(crate) use self::assign_cast::AssignCast;
+pub(crate) use self::uuid_text::{to_uuid, uuid_text};
 
-/// KalamDB's own scalar functions: `uuid_v7()`, `ulid()`, `snowflake_id()`. Made once per process
+/// KalamDB's own scalar functions: `uuid_v7()`, `ulid()`, `snowflake_id()`,
+/// `to_uuid(text)`, `uuid_text(uuid)`. Made once per process
 /// and registered in the template every session state is cloned from: the generators are shared.
 /// `current_user()` and `current_role()` are not among them: the planner binds those to the
 /// principal.
 pub fn scalar_functions(clock: Arc<dyn Clock>) -> Vec<Arc<ScalarUDF>> {
-    ids::functions(&clock).into_iter().map(Arc::new).collect()
+    let ids = ids::functions(&clock).into_iter();
+    ids.chain([to_uuid(), uuid_text()]).map(Arc::new).collect()
 }
 
 /// Functions whose value is who asks. A plan with one belongs to its principal.

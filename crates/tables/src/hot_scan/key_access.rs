@@ -79,11 +79,7 @@ pub(crate) fn key_columns(layout: &TableLayout) -> Vec<KeyColumn> {
         .into_iter()
         .map(|index| {
             let field = layout.wide_schema().field(index);
-            KeyColumn {
-                name: field.name().clone(),
-                index,
-                data_type: field.data_type().clone(),
-            }
+            KeyColumn { name: field.name().clone(), index, data_type: field.data_type().clone() }
         })
         .collect()
 }
@@ -99,11 +95,12 @@ pub(crate) fn choose(
     let mut bounds = KeyBounds::collect(&columns, filters);
     let equal = bounds.equal_columns();
     let mut taken = Vec::new();
+    let all_equal = || equal.iter().map(|(_, filter)| Taken { filter: *filter, entirely: true });
     let access = if equal.iter().any(|(values, _)| values.is_empty()) {
-        taken.extend(equal.iter().map(|(_, filter)| *filter));
+        taken.extend(all_equal());
         KeyAccess::Nothing
     } else if equal.len() == columns.len() && product(&equal) <= KEYS_MAX {
-        taken.extend(equal.iter().map(|(_, filter)| *filter));
+        taken.extend(all_equal());
         let prefix = layout.key_prefix(view.generation(layout.definition().id), owner);
         KeyAccess::Keys(encode_keys(layout, &equal, &prefix)?)
     } else {
@@ -112,15 +109,18 @@ pub(crate) fn choose(
     let constants = equal
         .iter()
         .zip(&columns)
-        .filter(|((values, filter), _)| values.len() == 1 && taken.contains(filter))
+        .filter(|((values, filter), _)| {
+            values.len() == 1 && taken.iter().any(|taken| taken.filter == *filter)
+        })
         .filter_map(|((values, _), column)| Some((column.index, values.first()?.clone())))
         .collect();
-    let mut chosen =
-        ChosenAccess { access, bounds: Vec::new(), residual: Vec::new(), constants };
+    let mut chosen = ChosenAccess { access, bounds: Vec::new(), residual: Vec::new(), constants };
     for (position, filter) in filters.iter().enumerate() {
-        if taken.contains(&position) {
+        let taken: Vec<&Taken> = taken.iter().filter(|taken| taken.filter == position).collect();
+        if !taken.is_empty() {
             chosen.bounds.push(filter.human_display().to_string());
-        } else {
+        }
+        if !taken.iter().any(|taken| taken.entirely) {
             chosen.residual.push(filter.clone());
         }
     }
@@ -132,9 +132,24 @@ pub(crate) fn choose(
 
 /// Values a column may have, and the filter that says so.
 type Equal = (Vec<ScalarValue>, usize);
-/// A value, whether it belongs to the range itself, and the filter that says so. No filter: the
-/// bound is only implied, and the filter stays.
-type Edge = (ScalarValue, bool, Option<usize>);
+/// Where a column's range begins or ends.
+#[derive(Debug)]
+struct Edge {
+    value: ScalarValue,
+    /// Whether the value itself is in the range.
+    inclusive: bool,
+    /// The filter that says so.
+    filter: usize,
+    /// False when the filter says more than that, and so stays.
+    exact: bool,
+}
+
+/// A filter that the access takes care of.
+struct Taken {
+    filter: usize,
+    /// Nothing of it is left to be evaluated.
+    entirely: bool,
+}
 
 /// What the filters say about each key column.
 struct KeyBounds {
@@ -145,11 +160,10 @@ struct KeyBounds {
 
 impl KeyBounds {
     fn collect(columns: &[KeyColumn], filters: &[Expr]) -> Self {
-        let none = |_| None;
         let mut bounds = Self {
-            equal: (0..columns.len()).map(none).collect(),
-            lower: (0..columns.len()).map(|_| None).collect(),
-            upper: (0..columns.len()).map(|_| None).collect(),
+            equal: columns.iter().map(|_| None).collect(),
+            lower: columns.iter().map(|_| None).collect(),
+            upper: columns.iter().map(|_| None).collect(),
         };
         for (position, filter) in filters.iter().enumerate() {
             let Some((column, constraint)) = constraint_of(filter, columns) else { continue };
@@ -160,15 +174,23 @@ impl KeyBounds {
                     bounds.equal[column].get_or_insert((values, position));
                 }
                 Constraint::Lower(value, inclusive) => {
-                    bounds.lower[column].get_or_insert((value, inclusive, Some(position)));
+                    let edge = Edge { value, inclusive, filter: position, exact: true };
+                    bounds.lower[column].get_or_insert(edge);
                 }
                 Constraint::Upper(value, inclusive) => {
-                    bounds.upper[column].get_or_insert((value, inclusive, Some(position)));
+                    let edge = Edge { value, inclusive, filter: position, exact: true };
+                    bounds.upper[column].get_or_insert(edge);
                 }
                 Constraint::Implied { from, below } => {
-                    bounds.lower[column].get_or_insert((from, true, None));
+                    let edge = |value, inclusive| Edge {
+                        value,
+                        inclusive,
+                        filter: position,
+                        exact: false,
+                    };
+                    bounds.lower[column].get_or_insert(edge(from, true));
                     if let Some(below) = below {
-                        bounds.upper[column].get_or_insert((below, false, None));
+                        bounds.upper[column].get_or_insert(edge(below, false));
                     }
                 }
             }
@@ -193,8 +215,7 @@ fn combinations(equal: &[Equal]) -> Result<Vec<ArrayRef>> {
     let mut columns = Vec::with_capacity(equal.len());
     for (values, _) in equal {
         repeat /= values.len().max(1);
-        let column =
-            (0..total).map(|row| values[(row / repeat.max(1)) % values.len()].clone());
+        let column = (0..total).map(|row| values[(row / repeat.max(1)) % values.len()].clone());
         columns.push(ScalarValue::iter_to_array(column)?);
     }
     Ok(columns)
@@ -220,16 +241,17 @@ fn ranges(
     columns: &[KeyColumn],
     bounds: &mut KeyBounds,
     mut equal: Vec<Equal>,
-    taken: &mut Vec<usize>,
+    taken: &mut Vec<Taken>,
 ) -> Result<KeyAccess> {
     while product(&equal) > RANGES_MAX {
         equal.pop();
     }
-    taken.extend(equal.iter().map(|(_, filter)| *filter));
+    taken.extend(equal.iter().map(|(_, filter)| Taken { filter: *filter, entirely: true }));
     let next = equal.len();
     let lower = if next < columns.len() { bounds.lower[next].take() } else { None };
     let upper = if next < columns.len() { bounds.upper[next].take() } else { None };
-    taken.extend([&lower, &upper].into_iter().flatten().filter_map(|(_, _, filter)| *filter));
+    let edges_taken = [&lower, &upper].into_iter().flatten();
+    taken.extend(edges_taken.map(|edge| Taken { filter: edge.filter, entirely: edge.exact }));
 
     let leading = combinations(&equal)?;
     let starts = edges(layout, &leading, product(&equal), &lower)?;
@@ -254,9 +276,9 @@ fn edges(
 ) -> Result<Vec<Bound<Vec<u8>>>> {
     let mut columns = leading.to_vec();
     let mut inclusive = true;
-    if let Some((value, includes, _)) = edge {
-        columns.push(value.to_array_of_size(count)?);
-        inclusive = *includes;
+    if let Some(edge) = edge {
+        columns.push(edge.value.to_array_of_size(count)?);
+        inclusive = edge.inclusive;
     }
     if columns.is_empty() {
         return Ok(vec![Bound::Unbounded; count]);

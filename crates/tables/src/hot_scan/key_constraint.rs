@@ -26,10 +26,8 @@ pub(super) fn constraint_of(filter: &Expr, columns: &[KeyColumn]) -> Option<(usi
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             either(constraint_of(left, columns)?, constraint_of(right, columns)?)
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            comparison(left, *op, right, columns)
-                .or_else(|| comparison(right, op.swap()?, left, columns))
-        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(left, *op, right, columns)
+            .or_else(|| comparison(right, op.swap()?, left, columns)),
         Expr::InList(InList { expr, list, negated: false }) => {
             let column = key_column(expr, columns)?;
             let mut values = Vec::with_capacity(list.len());
@@ -106,8 +104,7 @@ fn prefix(like: &Like, columns: &[KeyColumn]) -> Option<(usize, Constraint)> {
     let Expr::Literal(ScalarValue::Utf8(Some(pattern)), _) = like.pattern.as_ref() else {
         return None;
     };
-    let prefix: String =
-        pattern.chars().take_while(|c| !matches!(c, '%' | '_' | '\\')).collect();
+    let prefix: String = pattern.chars().take_while(|c| !matches!(c, '%' | '_' | '\\')).collect();
     if prefix.is_empty() {
         return None;
     }

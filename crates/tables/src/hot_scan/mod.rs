@@ -6,6 +6,8 @@ mod key_constraint;
 mod order;
 mod row_filter;
 mod row_source;
+#[cfg(test)]
+mod same_rows;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,9 @@ use datafusion::common::{ScalarValue, Statistics};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{
+    EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr,
+};
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{
@@ -281,8 +285,7 @@ impl ExecutionPlan for HotScanExec {
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let offered = child_pushdown_result.parent_filters;
         // Whoever made a dynamic filter still checks its rows: it is an offer, not a duty.
-        let propagation =
-            FilterPushdownPropagation::with_parent_pushdown_result(vec![
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(vec![
                 PushedDown::No;
                 offered.len()
             ]);

@@ -62,8 +62,7 @@ impl RowSource {
                 return Err(TablesError::Internal { reason }.into());
             }
         };
-        let filters: Vec<_> =
-            scan.filters.iter().chain(&scan.dynamic_filters).cloned().collect();
+        let filters: Vec<_> = scan.filters.iter().chain(&scan.dynamic_filters).cloned().collect();
         Ok(Self {
             rows: scan.rows.clone(),
             view: Arc::clone(&statement.view),
@@ -167,7 +166,8 @@ impl RowSource {
 
         let mut columns = self.projection.clone();
         if let Some(filter) = &self.filter {
-            columns.extend(filter.columns.iter().filter(|column| !self.projection.contains(column)));
+            columns
+                .extend(filter.columns.iter().filter(|column| !self.projection.contains(column)));
         }
         let deleted_too = self.rows.include_deleted;
         let batch = get_rows(&self.view, &self.rows.layout, &chunk, &columns, deleted_too)

@@ -41,8 +41,11 @@ pub(super) fn of_scan(scan: &HotScanExec, one_partition: bool) -> Statistics {
 
 fn row_count(scan: &HotScanExec) -> Precision<usize> {
     let counts = scan.rows.counts;
-    let stored =
-        if scan.rows.include_deleted { counts.live_rows + counts.tombstones } else { counts.live_rows };
+    let stored = if scan.rows.include_deleted {
+        counts.live_rows + counts.tombstones
+    } else {
+        counts.live_rows
+    };
     let Ok(stored) = usize::try_from(stored) else { return Precision::Absent };
     let filtered = !scan.filters.is_empty() || !scan.dynamic_filters.is_empty();
     let rows = match scan.parts.as_slice() {

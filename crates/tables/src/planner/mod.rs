@@ -7,10 +7,11 @@
 mod names;
 mod plan_context;
 mod system_columns;
-mod type_planner;
-mod wide_scopes;
 #[cfg(test)]
 mod tests;
+mod type_planner;
+mod uuid_text;
+mod wide_scopes;
 
 use std::sync::Arc;
 
@@ -18,7 +19,9 @@ use datafusion::common::ToDFSchema;
 use datafusion::common::format::ExplainFormat;
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Analyze, Explain, LogicalPlan, PlanType, StringifiedPlan, ToStringifiedPlan};
+use datafusion::logical_expr::{
+    Analyze, Explain, LogicalPlan, PlanType, StringifiedPlan, ToStringifiedPlan,
+};
 use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::Principal;
 use kalamdb_sql::{CatalogSnapshot, Statement};
@@ -62,9 +65,7 @@ pub fn plan_dml(
         Statement::Insert(insert) => dml::plan_insert(&context, insert),
         Statement::Update(update) => dml::plan_update(&context, update),
         Statement::Delete(delete) => dml::plan_delete(&context, delete),
-        other => {
-            Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into())
-        }
+        other => Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into()),
     }
 }
 
@@ -80,9 +81,7 @@ pub fn plan_statement(
     statement: &Statement,
 ) -> Result<LogicalPlan> {
     match statement {
-        Statement::Query(query) => {
-            plan_query(state, catalog, principal, default_namespace, query)
-        }
+        Statement::Query(query) => plan_query(state, catalog, principal, default_namespace, query),
         Statement::Explain(explain) => {
             let inner =
                 plan_statement(state, catalog, principal, default_namespace, &explain.inner)?;

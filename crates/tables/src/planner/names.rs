@@ -100,9 +100,5 @@ fn table_name(name: &TableReference) -> TableName {
 
 /// The full name of a table.
 pub(crate) fn full_reference(entry: &TableEntry) -> TableReference {
-    TableReference::full(
-        CATALOG_NAME,
-        &*entry.definition.namespace,
-        &*entry.definition.name,
-    )
+    TableReference::full(CATALOG_NAME, &*entry.definition.namespace, &*entry.definition.name)
 }

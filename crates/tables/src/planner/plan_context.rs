@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
+use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
@@ -58,7 +58,7 @@ impl<'a> PlanContext<'a> {
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
         let mut query = query.clone();
         widen_scopes(self, &mut query)?;
-        self.plan_prepared(query)
+        super::uuid_text::rewrite(self.plan_prepared(query)?)
     }
 
     /// Plans a query whose scopes are widened already.
@@ -68,7 +68,9 @@ impl<'a> PlanContext<'a> {
 
     /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
     pub(crate) fn plan_expression(&self, expression: ast::Expr) -> Result<Expr> {
-        self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut PlannerContext::new())
+        let mut context = PlannerContext::new();
+        let expr = self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut context)?;
+        super::uuid_text::rewrite_expression(expr)
     }
 
     fn planner(&self) -> SqlToRel<'_, Self> {
@@ -116,11 +118,7 @@ impl ContextProvider for PlanContext<'_> {
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))
     }
 
-    fn create_cte_work_table(
-        &self,
-        name: &str,
-        schema: SchemaRef,
-    ) -> Result<Arc<dyn TableSource>> {
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
         Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
     }
 

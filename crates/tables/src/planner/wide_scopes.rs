@@ -210,10 +210,8 @@ impl Widening<'_> {
     fn expand_wildcards(&self, select: &mut Select) -> Result<()> {
         let mut projection = Vec::with_capacity(select.projection.len());
         for item in std::mem::take(&mut select.projection) {
-            let is_wildcard = matches!(
-                item,
-                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
-            );
+            let is_wildcard =
+                matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
             if !is_wildcard {
                 projection.push(item);
                 continue;
@@ -258,7 +256,8 @@ impl Widening<'_> {
     /// Replaces NATURAL by USING the columns that narrow tables have in common.
     fn expand_natural(&self, table: &mut TableWithJoins) -> Result<()> {
         for position in 0..table.joins.len() {
-            let natural = table.joins.get_mut(position).and_then(|join| constraint(&mut join.join_operator));
+            let natural =
+                table.joins.get_mut(position).and_then(|join| constraint(&mut join.join_operator));
             if !matches!(natural, Some(JoinConstraint::Natural)) {
                 continue;
             }
@@ -358,11 +357,7 @@ fn mark_tables(
     }
 }
 
-fn mark_factor(
-    factor: &mut TableFactor,
-    named: &NamedSystemColumns,
-    concerned: &HashSet<String>,
-) {
+fn mark_factor(factor: &mut TableFactor, named: &NamedSystemColumns, concerned: &HashSet<String>) {
     let known_as = factor_name(factor);
     match factor {
         TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -445,7 +440,8 @@ fn bare_select(scope: &Select) -> Select {
     select.prewhere = None;
     select.selection = None;
     select.connect_by = Vec::new();
-    select.group_by = datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(Vec::new(), Vec::new());
+    select.group_by =
+        datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(Vec::new(), Vec::new());
     select.cluster_by = Vec::new();
     select.distribute_by = Vec::new();
     select.sort_by = Vec::new();

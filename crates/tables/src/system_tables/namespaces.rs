@@ -7,7 +7,13 @@ use super::{int, ints, text, texts, time, times};
 use crate::StatementContext;
 
 pub(super) fn columns() -> Vec<Field> {
-    vec![int("namespace_id"), text("name"), int("table_count"), text("created_by"), time("created_at")]
+    vec![
+        int("namespace_id"),
+        text("name"),
+        int("table_count"),
+        text("created_by"),
+        time("created_at"),
+    ]
 }
 
 pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {

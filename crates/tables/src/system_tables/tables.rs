@@ -4,7 +4,9 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use kalamdb_commons::{Durability, TableDefinition, TableType};
 
-use super::{int, ints, optional_int, optional_ints, optional_text, optional_texts, text, texts, time, times};
+use super::{
+    int, ints, optional_int, optional_ints, optional_text, optional_texts, text, texts, time, times,
+};
 use crate::StatementContext;
 
 pub(super) fn columns() -> Vec<Field> {
@@ -44,7 +46,9 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
         })),
         texts(each().map(|table| durability(table.options.durability))),
         ints(each().map(|table| i64::from(table.options.deleted_retention_hours))),
-        optional_ints(each().map(|table| table.options.ttl_seconds.and_then(|s| i64::try_from(s).ok()))),
+        optional_ints(
+            each().map(|table| table.options.ttl_seconds.and_then(|s| i64::try_from(s).ok())),
+        ),
         optional_texts(each().map(|table| table.comment.as_deref())),
         texts(each().map(|table| table.created_by.as_str())),
         times(each().map(|table| table.created_at_us)),

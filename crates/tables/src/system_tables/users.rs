@@ -7,13 +7,7 @@ use super::{text, texts, time, times};
 use crate::StatementContext;
 
 pub(super) fn columns() -> Vec<Field> {
-    vec![
-        text("user_id"),
-        text("user_name"),
-        text("role"),
-        time("created_at"),
-        time("updated_at"),
-    ]
+    vec![text("user_id"), text("user_name"), text("role"), time("created_at"), time("updated_at")]
 }
 
 pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {

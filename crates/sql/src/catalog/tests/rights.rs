@@ -85,7 +85,8 @@ fn a_service_drops_the_shared_tables_it_created_and_no_others() {
     let error = catalog.drop_table(&service, "app", &TableName::bare("open"), false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     let replace = create("CREATE TABLE open (a INT)");
-    let error = catalog.replace_table(&service, "app", &replace).unwrap_err();
+    let (entry, _) = catalog.stage_table(&service, "app", &replace).unwrap();
+    let error = catalog.publish_table(&service, &entry, None, true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     // A USER table holds the rows of others.
     catalog.create_table(&service, "app", &create("CREATE USER TABLE theirs (a INT)")).unwrap();

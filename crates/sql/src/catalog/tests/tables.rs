@@ -120,8 +120,12 @@ fn replacing_a_table_gives_it_a_new_id_at_once() {
     let first =
         catalog.create_table(&root(), "default", &create("CREATE TABLE t (a INT)")).unwrap();
     let version = catalog.snapshot().version();
-    let second =
-        catalog.replace_table(&root(), "default", &create("CREATE TABLE t (b TEXT)")).unwrap();
+    let replacement = create("CREATE TABLE t (b TEXT)");
+    let (second, staged) = catalog.stage_table(&root(), "default", &replacement).unwrap();
+    assert_eq!(staged.table("default", "t").unwrap().definition, second.definition);
+    assert_eq!(catalog.snapshot().table("default", "t").unwrap().definition, first.definition);
+    catalog.publish_table(&root(), &second, None, false).unwrap_err();
+    catalog.publish_table(&root(), &second, None, true).unwrap();
     assert_eq!(catalog.snapshot().version(), version + 1);
     assert_ne!(first.definition.id, second.definition.id);
     assert!(catalog.snapshot().table_by_id(first.definition.id).is_none());

@@ -16,7 +16,6 @@ fn every_statement_is_known_by_its_name() {
         ("WITH a AS (SELECT 1 AS x) SELECT * FROM a", "SELECT", true),
         ("VALUES (1, 'a'), (2, 'b')", "SELECT", true),
         ("FROM t", "SELECT", true),
-        ("TABLE t", "SELECT", true),
         ("-- a comment\nSELECT 1 /* another */", "SELECT", true),
         ("EXPLAIN SELECT 1", "EXPLAIN", true),
         ("INSERT INTO t VALUES (1)", "INSERT", false),

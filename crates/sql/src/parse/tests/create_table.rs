@@ -9,7 +9,7 @@ use kalamdb_commons::{
 };
 
 use super::{refusal, statement};
-use crate::{CreateTable, NewColumn, Statement, TableName, parse_default, show_create_table};
+use crate::{CreateTable, Statement, TableName, parse_default, show_create_table};
 
 fn table(sql: &str) -> CreateTable {
     match statement(sql) {
@@ -104,7 +104,7 @@ fn defaults_are_constants_and_a_few_functions() {
         ("now()", "now()"),
         ("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP"),
         ("current_date", "current_date"),
-        ("CURRENT_USER()", "CURRENT_USER()"),
+        ("CURRENT_USER()", "CURRENT_USER"),
         ("CURRENT_USER", "CURRENT_USER"),
         ("SNOWFLAKE_ID()", "SNOWFLAKE_ID()"),
         ("UUID_V7()", "UUID_V7()"),
@@ -272,11 +272,4 @@ fn show_create_table_is_readable() {
         "CREATE SHARED TABLE app.people (\n  id BIGINT NOT NULL,\n  name TEXT,\n  \
          PRIMARY KEY (id)\n) WITH (ACCESS_LEVEL = 'private')"
     );
-    let _ = NewColumn {
-        name: String::new(),
-        column_type: ColumnType::Text,
-        nullable: true,
-        default: None,
-        comment: None,
-    };
 }

@@ -26,7 +26,7 @@ fn statement(sql: &str) -> Statement {
 
 fn refusal(sql: &str) -> SqlError {
     match parse(sql) {
-        Ok(statements) => panic!("{sql} was accepted: {statements:?}"),
+        Ok(_) => panic!("{sql} was accepted"),
         Err(error) => error,
     }
 }

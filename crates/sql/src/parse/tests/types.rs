@@ -109,7 +109,7 @@ fn impossible_types_are_refused() {
         ("ARRAY<INT>>", "in a type"),
         ("ARRAY", "expected '<'"),
         ("VARCHER(10)", "did you mean 'VARCHAR'?"),
-        ("GEOMETRY", "type 'GEOMETRY' does not exist"),
+        ("GEOMETRY", "there is no type 'GEOMETRY'"),
     ] {
         let message = parse_column_type(name).unwrap_err().to_string();
         assert!(message.contains(part), "{name}: {message}");

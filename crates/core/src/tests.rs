@@ -1,0 +1,264 @@
+//! The engine as a whole, on a real data directory.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::DataType;
+use futures::{StreamExt, TryStreamExt};
+use kalamdb_commons::ErrorKind;
+use tempfile::TempDir;
+
+use crate::{
+    BatchStream, Engine, EngineError, EngineSettings, IngestIfExists, IngestIfMissing,
+    IngestRequest, Session, StatementKind,
+};
+
+struct Fixture {
+    engine: Arc<Engine>,
+    session: Arc<Session>,
+    _dir: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = EngineSettings::new(dir.path());
+        settings.root_password = Some("root password".into());
+        let engine = Engine::open(settings).unwrap();
+        let session = engine.session(engine.principal("root").unwrap());
+        Self { engine, session, _dir: dir }
+    }
+
+    async fn run(&self, sql: &str) -> Result<u64, EngineError> {
+        self.engine.execute_script(&self.session, sql).await
+    }
+
+    async fn rows(&self, sql: &str) -> Result<RecordBatch, EngineError> {
+        self.rows_bound(sql, None).await
+    }
+
+    async fn rows_bound(
+        &self,
+        sql: &str,
+        bound: Option<&RecordBatch>,
+    ) -> Result<RecordBatch, EngineError> {
+        let prepared = self.engine.prepare(&self.session, sql).await?;
+        let result = self.engine.query(&self.session, &prepared, bound).await?;
+        let batches: Vec<RecordBatch> = result.batches.try_collect().await?;
+        assert!(batches.iter().all(|batch| batch.schema() == result.schema));
+        Ok(concat_batches(&result.schema, &batches).unwrap())
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let batch = self.rows(sql).await.unwrap();
+        batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0)
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        self.engine.close();
+    }
+}
+
+fn bound(columns: Vec<ArrayRef>) -> RecordBatch {
+    let names = (0..).map(|position: usize| position.to_string());
+    RecordBatch::try_from_iter(names.zip(columns)).unwrap()
+}
+
+#[tokio::test]
+async fn preparing_executes_nothing() {
+    let db = Fixture::new();
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, name TEXT)";
+    db.engine.prepare(&db.session, create).await.unwrap();
+    let missing = db.rows("SELECT * FROM t").await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    db.run(create).await.unwrap();
+    let insert = "INSERT INTO t VALUES (1, 'a')";
+    let prepared = db.engine.prepare(&db.session, insert).await.unwrap();
+    assert_eq!(prepared.kind(), StatementKind::Update);
+    assert!(prepared.schema().fields().is_empty());
+    assert_eq!(db.number("SELECT count(*) FROM t").await, 0);
+}
+
+#[tokio::test]
+async fn parameters_are_typed_from_where_they_stand() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, name TEXT, price DECIMAL(10, 2))").await.unwrap();
+    let cases = [
+        ("SELECT * FROM t WHERE id = ?", vec![DataType::Int32]),
+        ("SELECT * FROM t WHERE name LIKE $1 LIMIT $2", vec![DataType::Utf8, DataType::Int64]),
+        ("INSERT INTO t (id, name) VALUES (?, ?)", vec![DataType::Int32, DataType::Utf8]),
+        (
+            "UPDATE t SET price = $2 WHERE id = $1",
+            vec![DataType::Int32, DataType::Decimal128(10, 2)],
+        ),
+        ("SELECT $1", vec![DataType::Utf8]),
+    ];
+    for (sql, expected) in cases {
+        let prepared = db.engine.prepare(&db.session, sql).await.unwrap();
+        let types: Vec<DataType> =
+            prepared.parameters().fields().iter().map(|field| field.data_type().clone()).collect();
+        assert_eq!(types, expected, "{sql}");
+        assert!(prepared.parameters().fields().iter().all(|field| field.is_nullable()));
+    }
+}
+
+#[tokio::test]
+async fn every_bound_row_is_an_execution() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)").await.unwrap();
+    let insert = db.engine.prepare(&db.session, "INSERT INTO t VALUES (?, upper(?))").await;
+    let insert = insert.unwrap();
+    let rows = bound(vec![
+        Arc::new(Int64Array::from(vec![1, 2, 3])),
+        Arc::new(StringArray::from(vec![Some("a"), None, Some("c")])),
+    ]);
+    assert_eq!(db.engine.execute(&db.session, &insert, Some(&rows)).await.unwrap(), 3);
+    let names = db.rows("SELECT name FROM t ORDER BY id").await.unwrap();
+    let names = names.column(0).as_any().downcast_ref::<StringArray>().unwrap().clone();
+    assert_eq!(names, StringArray::from(vec![Some("A"), None, Some("C")]));
+
+    let ids = bound(vec![Arc::new(Int32Array::from(vec![3, 1]))]);
+    let found = db.rows_bound("SELECT name FROM t WHERE id = ?", Some(&ids)).await.unwrap();
+    let found = found.column(0).as_any().downcast_ref::<StringArray>().unwrap().clone();
+    assert_eq!(found, StringArray::from(vec!["C", "A"]));
+
+    let delete = db.engine.prepare(&db.session, "DELETE FROM t WHERE id = ?").await.unwrap();
+    let ids = bound(vec![Arc::new(Int32Array::from(vec![3, 1, 99]))]);
+    assert_eq!(db.engine.execute(&db.session, &delete, Some(&ids)).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn rows_bound_to_one_insert_are_written_together_or_not_at_all() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY)").await.unwrap();
+    let insert = db.engine.prepare(&db.session, "INSERT INTO t VALUES (?)").await.unwrap();
+    let twice = bound(vec![Arc::new(Int64Array::from(vec![1, 2, 1]))]);
+    let error = db.engine.execute(&db.session, &insert, Some(&twice)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConstraintViolation, "{error}");
+    assert_eq!(db.number("SELECT count(*) FROM t").await, 0);
+}
+
+#[tokio::test]
+async fn a_statement_prepared_before_its_table_changed_says_so() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY)").await.unwrap();
+    let same = db.engine.prepare(&db.session, "SELECT id FROM t").await.unwrap();
+    db.run("DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (7)")
+        .await
+        .unwrap();
+    let result = db.engine.query(&db.session, &same, None).await.unwrap();
+    let batches: Vec<RecordBatch> = result.batches.try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
+
+    db.run("DROP TABLE t; CREATE TABLE t (id TEXT PRIMARY KEY)").await.unwrap();
+    let mut result = db.engine.query(&db.session, &same, None).await.unwrap();
+    let error = result.batches.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn concurrent_updates_of_one_row_all_count() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, n BIGINT); INSERT INTO t VALUES (1, 0)")
+        .await
+        .unwrap();
+    let update = "UPDATE t SET n = n + 1 WHERE id = 1";
+    let update = db.engine.prepare(&db.session, update).await.unwrap();
+    let writers = (0..4).map(|_| {
+        let (engine, session, update) =
+            (Arc::clone(&db.engine), Arc::clone(&db.session), Arc::clone(&update));
+        tokio::spawn(async move {
+            let mut done = 0;
+            for _ in 0..25 {
+                match engine.execute(&session, &update, None).await {
+                    Ok(1) => done += 1,
+                    Ok(other) => panic!("{other} rows"),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+                }
+            }
+            done
+        })
+    });
+    let mut done = 0;
+    for writer in futures::future::join_all(writers).await {
+        done += writer.unwrap();
+    }
+    assert_eq!(db.number("SELECT n FROM t").await, done);
+}
+
+fn ingest(table: &str, batch: &RecordBatch, if_exists: IngestIfExists) -> IngestRequest {
+    IngestRequest {
+        namespace: None,
+        table: table.into(),
+        schema: batch.schema(),
+        if_missing: IngestIfMissing::Create,
+        if_exists,
+    }
+}
+
+fn stream(items: Vec<Result<RecordBatch, EngineError>>) -> BatchStream {
+    futures::stream::iter(items).boxed()
+}
+
+#[tokio::test]
+async fn an_ingest_is_all_or_nothing() {
+    let db = Fixture::new();
+    let batch = bound(vec![Arc::new(Int64Array::from(vec![1, 2, 3]))]);
+    let broken = || EngineError::new(ErrorKind::InvalidInput, "the client went away");
+
+    // A table that an ingest creates appears with its rows, or not at all.
+    let request = ingest("t", &batch, IngestIfExists::Fail);
+    let items = vec![Ok(batch.clone()), Err(broken())];
+    db.engine.ingest(&db.session, request.clone(), stream(items)).await.unwrap_err();
+    let missing = db.rows("SELECT * FROM t").await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    let items = vec![Ok(batch.clone()), Ok(batch.clone())];
+    assert_eq!(db.engine.ingest(&db.session, request, stream(items)).await.unwrap(), 6);
+
+    // A table that an ingest replaces keeps its rows until the new ones are there.
+    let request = ingest("t", &batch, IngestIfExists::Replace);
+    let items = vec![Ok(batch.clone()), Err(broken())];
+    db.engine.ingest(&db.session, request.clone(), stream(items)).await.unwrap_err();
+    assert_eq!(db.number("SELECT count(*) FROM t").await, 6);
+    db.engine.ingest(&db.session, request, stream(vec![Ok(batch.clone())])).await.unwrap();
+    assert_eq!(db.number("SELECT count(*) FROM t").await, 3);
+
+    let request = ingest("t", &batch, IngestIfExists::Fail);
+    let error = db.engine.ingest(&db.session, request, stream(vec![Ok(batch)])).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::AlreadyExists);
+}
+
+#[tokio::test]
+async fn a_query_stops_when_its_time_is_up() {
+    let db = Fixture::new();
+    db.run("SET statement_timeout = '50ms'").await.unwrap();
+    let slow = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+    let error = db.rows(slow).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
+    assert_eq!(db.number("SELECT 1").await, 1);
+}
+
+#[tokio::test]
+async fn commits_and_catalog_are_there_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = EngineSettings::new(dir.path());
+    settings.root_password = Some("root password".into());
+    for round in 0..3_i64 {
+        let engine = Engine::open(settings.clone()).unwrap();
+        let root = engine.sign_in("root", "root password").await.unwrap();
+        assert!(engine.sign_in("root", "another").await.is_err());
+        let session = engine.session(root);
+        let script = if round == 0 { "CREATE TABLE t (id BIGINT PRIMARY KEY);" } else { "" };
+        let script = format!("{script} INSERT INTO t VALUES ({round})");
+        engine.execute_script(&session, &script).await.unwrap();
+        let prepared = engine.prepare(&session, "SELECT count(*) FROM t").await.unwrap();
+        let result = engine.query(&session, &prepared, None).await.unwrap();
+        let batches: Vec<RecordBatch> = result.batches.try_collect().await.unwrap();
+        let count = batches[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
+        assert_eq!(count, round + 1);
+        engine.close();
+    }
+}

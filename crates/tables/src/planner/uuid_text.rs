@@ -1,0 +1,156 @@
+//! Text stands for a UUID wherever one is compared with it, and CAST goes between the two.
+//!
+//! DataFusion knows a UUID as 16 bytes and text as the bytes of its characters: the comparison
+//! would be false for every row, without an error.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Between, InList, Placeholder, ScalarFunction};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use kalamdb_commons::ColumnType;
+
+use crate::functions;
+
+static TO_UUID: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(functions::to_uuid()));
+static UUID_TEXT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(functions::uuid_text()));
+
+/// Rewrites the expressions of a plan, when it has to do with UUIDs at all.
+pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if !concerns_uuids(&plan)? {
+        return Ok(plan);
+    }
+    let rewritten = plan.transform_up_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        let node = node.map_expressions(|expr| {
+            let name = expr.schema_name().to_string();
+            let rewritten = expr.transform_up(|expr| rewrite_expr(expr, &schema))?;
+            // A column of the output keeps its name.
+            rewritten.map_data(|expr| {
+                let renamed = !matches!(expr, Expr::Alias(_) | Expr::Column(_))
+                    && expr.schema_name().to_string() != name;
+                Ok(if renamed { expr.alias(name) } else { expr })
+            })
+        })?;
+        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    })?;
+    Ok(rewritten.data)
+}
+
+/// Rewrites an expression that stands on its own.
+pub(super) fn rewrite_expression(expr: Expr) -> Result<Expr> {
+    let schema = DFSchema::empty();
+    Ok(expr.transform_up(|expr| rewrite_expr(expr, &schema))?.data)
+}
+
+fn is_uuid(data_type: &DataType) -> bool {
+    *data_type == ColumnType::Uuid.to_arrow()
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn concerns_uuids(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= node.schema().fields().iter().any(|field| is_uuid(field.data_type()));
+        if !found {
+            node.apply_expressions(|expr| {
+                found |= expr.exists(|expr| {
+                    Ok(matches!(expr, Expr::Cast(cast) if is_uuid(cast.field.data_type())))
+                })?;
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
+
+/// What an expression is, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Uuid,
+    Text,
+    /// A parameter nobody has given a type yet, or one that DataFusion takes for a UUID.
+    Parameter,
+    Other,
+}
+
+fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
+    if matches!(expr, Expr::Placeholder(Placeholder { field, .. })
+        if field.as_ref().is_none_or(|field| is_uuid(field.data_type())))
+    {
+        return Kind::Parameter;
+    }
+    match expr.get_type(schema as &dyn ExprSchema) {
+        Ok(data_type) if is_uuid(&data_type) => Kind::Uuid,
+        Ok(data_type) if is_text(&data_type) => Kind::Text,
+        _ => Kind::Other,
+    }
+}
+
+fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
+            let kinds = (kind(&left, schema), kind(&right, schema));
+            let (left, right, changed) = match kinds {
+                (Kind::Uuid, Kind::Text | Kind::Parameter) => (*left, as_uuid(*right), true),
+                (Kind::Text | Kind::Parameter, Kind::Uuid) => (as_uuid(*left), *right, true),
+                _ => (*left, *right, false),
+            };
+            let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        Expr::InList(InList { expr, list, negated }) if kind(&expr, schema) == Kind::Uuid => {
+            let list = list.into_iter().map(|item| text_as_uuid(item, schema)).collect();
+            Ok(Transformed::yes(Expr::InList(InList::new(expr, list, negated))))
+        }
+        Expr::Between(Between { expr, negated, low, high })
+            if kind(&expr, schema) == Kind::Uuid =>
+        {
+            let low = Box::new(text_as_uuid(*low, schema));
+            let high = Box::new(text_as_uuid(*high, schema));
+            Ok(Transformed::yes(Expr::Between(Between::new(expr, negated, low, high))))
+        }
+        Expr::Cast(Cast { expr, field }) => {
+            let from = kind(&expr, schema);
+            if is_uuid(field.data_type()) && matches!(from, Kind::Text | Kind::Parameter) {
+                return Ok(Transformed::yes(as_uuid(*expr)));
+            }
+            if is_text(field.data_type()) && from == Kind::Uuid {
+                return Ok(Transformed::yes(call(&UUID_TEXT, *expr)));
+            }
+            Ok(Transformed::no(Expr::Cast(Cast { expr, field })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn text_as_uuid(expr: Expr, schema: &DFSchema) -> Expr {
+    match kind(&expr, schema) {
+        Kind::Text | Kind::Parameter => as_uuid(expr),
+        Kind::Uuid | Kind::Other => expr,
+    }
+}
+
+/// The text as a UUID. Parameters are text: every client can bind that.
+fn as_uuid(expr: Expr) -> Expr {
+    let text = match expr {
+        Expr::Placeholder(Placeholder { id, .. }) => {
+            let field = Field::new(&id, DataType::Utf8, true);
+            Expr::Placeholder(Placeholder::new_with_field(id, Some(Arc::new(field))))
+        }
+        other => other,
+    };
+    call(&TO_UUID, text)
+}
+
+fn call(function: &Arc<ScalarUDF>, argument: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), vec![argument]))
+}
