@@ -18,6 +18,11 @@ use kalamdb_commons::{
 };
 use kalamdb_store::{BatchBuilder, ByteRows, TableLayout, create_batch_trusted, row_format};
 
+/// The server's allocator: batches are large blocks, and the default one returns those to the
+/// system and faults them in again for every batch.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rows of one batch, as a scan emits them.
 const ROWS: usize = 8192;
 

@@ -8,15 +8,17 @@ use std::sync::{Arc, OnceLock};
 
 use kalamdb_commons::Clock;
 use parking_lot::Mutex;
-use rocksdb::{WriteBatch, WriteOptions};
+use rocksdb::{FlushOptions, WriteBatch, WriteBufferManager, WriteOptions};
 
 use crate::families::Family;
 use crate::key_samples::KeySamples;
+use crate::recovery::Recovered;
 use crate::{StoreError, StoreOptions};
 
 /// One open database. The committer and the janitor write, everybody reads.
 pub(crate) struct Database {
     rocksdb: rocksdb::DB,
+    write_buffers: WriteBufferManager,
     pub(crate) clock: Arc<dyn Clock>,
     /// Bytes of blocks kept in memory.
     pub(crate) block_cache_bytes: usize,
@@ -38,21 +40,16 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) fn new(
-        rocksdb: rocksdb::DB,
-        options: &StoreOptions,
-        last_commit_seq: u64,
-        next_row_id: u64,
-        key_samples: KeySamples,
-    ) -> Self {
+    pub(crate) fn new(recovered: Recovered, options: &StoreOptions) -> Self {
         Self {
-            rocksdb,
+            rocksdb: recovered.rocksdb,
+            write_buffers: recovered.write_buffers,
             clock: Arc::clone(&options.clock),
             block_cache_bytes: options.block_cache_bytes,
-            last_commit_seq: AtomicU64::new(last_commit_seq),
-            durable_commit_seq: AtomicU64::new(last_commit_seq),
-            next_row_id: AtomicU64::new(next_row_id),
-            key_samples,
+            last_commit_seq: AtomicU64::new(recovered.last_commit_seq),
+            durable_commit_seq: AtomicU64::new(recovered.last_commit_seq),
+            next_row_id: AtomicU64::new(recovered.next_row_id),
+            key_samples: KeySamples::default(),
             // A store closed or killed earlier may have left some.
             purges_waiting: AtomicBool::new(true),
             views: Mutex::new(BTreeMap::new()),
@@ -87,6 +84,30 @@ impl Database {
         self.rocksdb
             .flush_wal(true)
             .map_err(|error| self.set_fence(&format!("sync the write-ahead log: {error}")))
+    }
+
+    /// Writes all memtables out; returns at once unless it is to `wait`.
+    pub(crate) fn flush_memtables(&self, wait: bool) -> Result<(), StoreError> {
+        let families = Family::ALL
+            .into_iter()
+            .map(|family| family.handle(&self.rocksdb))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut options = FlushOptions::default();
+        options.set_wait(wait);
+        self.rocksdb
+            .flush_cfs_opt(&families, &options)
+            .map_err(StoreError::rocksdb("write the memtables out"))
+    }
+
+    /// Bytes in memtables.
+    pub(crate) fn memtable_bytes(&self) -> usize {
+        // Not RocksDB's property: it stops counting once a memtable is to be written out.
+        self.write_buffers.get_usage()
+    }
+
+    /// Bytes of memtables there should be at most.
+    pub(crate) fn memtable_bytes_max(&self) -> usize {
+        self.write_buffers.get_buffer_size()
     }
 
     /// Stops all writes, for the first reason given, and returns the error that says so.

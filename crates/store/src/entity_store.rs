@@ -116,7 +116,7 @@ impl<K: EntityKey, V: Serialize + DeserializeOwned> EntityStore<K, V> {
         let mut opened = Some((view, prefix.to_vec(), upper));
         let mut entities = None;
         std::iter::from_fn(move || {
-            if let Some((view, lower, upper, true)) = opened.take() {
+            if let Some((view, lower, upper)) = opened.take() {
                 match OwnedIter::new(view, family.family(), lower, upper, true) {
                     Ok(mut iter) => {
                         iter.seek_to_first();

@@ -144,6 +144,7 @@ impl Housekeeping {
     pub(crate) fn round(&mut self, trim_log: bool) -> Result<(), StoreError> {
         metrics::gauge!("kalamdb_open_views").set(self.database.open_views() as f64);
         self.write_high_water()?;
+        self.bound_memtables()?;
         if trim_log {
             self.record_log_trims()?;
         }
@@ -162,6 +163,17 @@ impl Housekeeping {
         let mark = HighWater { database_id: self.database_id.clone(), commit_seq };
         mark.write(&self.directory)?;
         self.written_high_water = commit_seq;
+        Ok(())
+    }
+
+    /// RocksDB looks at its bound for memtables when something is written. One large statement
+    /// may go far beyond it, and nothing may be written for a long time after.
+    fn bound_memtables(&self) -> Result<(), StoreError> {
+        let bytes = self.database.memtable_bytes();
+        metrics::gauge!("kalamdb_memtable_bytes").set(bytes as f64);
+        if bytes > 2 * self.database.memtable_bytes_max() {
+            self.database.flush_memtables(false)?;
+        }
         Ok(())
     }
 

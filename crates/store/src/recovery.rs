@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use rocksdb::{Cache, DB, DBRecoveryMode, WriteBatch, WriteOptions};
+use rocksdb::{
+    Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, WriteBatch, WriteBufferManager, WriteOptions,
+};
 
 use crate::families::Family;
 use crate::high_water::{HighWater, sync_directory};
@@ -20,6 +22,7 @@ const FIRST_ROW_ID: u64 = 1;
 /// An open database that lost nothing.
 pub(crate) struct Recovered {
     pub(crate) rocksdb: DB,
+    pub(crate) write_buffers: WriteBufferManager,
     pub(crate) database_id: [u8; 16],
     pub(crate) epoch: u64,
     pub(crate) last_commit_seq: u64,
@@ -52,10 +55,18 @@ pub(crate) fn recover(directory: &Path, options: &StoreOptions) -> Result<Recove
     if !exists && high_water > 0 && !options.accept_data_loss {
         return Err(loss(0));
     }
-    let rocksdb = open_checked(&path, options, high_water)?;
+    let opening = Opening {
+        path: &path,
+        options,
+        write_buffers: WriteBufferManager::new_write_buffer_manager(
+            options.write_buffer_bytes,
+            false,
+        ),
+    };
+    let rocksdb = open_checked(&opening, high_water)?;
     settings::tune(&rocksdb)?;
     sync_directory(directory)?;
-    let recovered = read_state(rocksdb, directory)?;
+    let recovered = read_state(rocksdb, opening.write_buffers.clone(), directory)?;
     let lost = recovered.last_commit_seq < high_water;
     if lost && !options.accept_data_loss {
         return Err(loss(recovered.last_commit_seq));
@@ -75,48 +86,55 @@ pub(crate) fn recover(directory: &Path, options: &StoreOptions) -> Result<Recove
 /// Opens with the mode that takes damage in the middle of the log for damage. A machine that lost
 /// power may leave an unsynced tail that looks like that: a log cut off at the damage will do,
 /// too, if everything acknowledged comes before it.
-fn open_checked(path: &Path, options: &StoreOptions, high_water: u64) -> Result<DB, StoreError> {
-    let refused = match open(path, options, DBRecoveryMode::TolerateCorruptedTailRecords) {
+fn open_checked(opening: &Opening<'_>, high_water: u64) -> Result<DB, StoreError> {
+    let refused = match opening.open(DBRecoveryMode::TolerateCorruptedTailRecords) {
         Ok(rocksdb) => return Ok(rocksdb),
         Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => error,
         Err(source) => return Err(StoreError::RocksDb { operation: "open the database", source }),
     };
     tracing::warn!(error = %refused, "the write-ahead log is damaged, looking at what precedes it");
-    let recovered = recovered_up_to_damage(path, options)?;
-    if recovered < high_water && !options.accept_data_loss {
+    let recovered = opening.recovered_up_to_damage()?;
+    if recovered < high_water && !opening.options.accept_data_loss {
         return Err(StoreError::RocksDb { operation: "open the database", source: refused });
     }
-    open(path, options, DBRecoveryMode::PointInTime)
+    opening
+        .open(DBRecoveryMode::PointInTime)
         .map_err(StoreError::rocksdb("open the database up to the damage"))
 }
 
-fn open(
-    path: &Path,
-    options: &StoreOptions,
-    recovery: DBRecoveryMode,
-) -> Result<DB, rocksdb::Error> {
-    let cache = Cache::new_lru_cache(options.block_cache_bytes);
-    DB::open_cf_descriptors(
-        &settings::database_options(recovery, options.write_buffer_bytes),
-        path,
-        settings::family_descriptors(&cache, options.write_buffer_bytes),
-    )
+/// What every try at opening has in common.
+struct Opening<'a> {
+    path: &'a Path,
+    options: &'a StoreOptions,
+    write_buffers: WriteBufferManager,
 }
 
-/// The last commit before the damage, found without changing anything on disk.
-fn recovered_up_to_damage(path: &Path, options: &StoreOptions) -> Result<u64, StoreError> {
-    let cache = Cache::new_lru_cache(options.block_cache_bytes);
-    let rocksdb = DB::open_cf_descriptors_read_only(
-        &settings::database_options(DBRecoveryMode::PointInTime, options.write_buffer_bytes),
-        path,
-        settings::family_descriptors(&cache, options.write_buffer_bytes),
-        false,
-    )
-    .map_err(StoreError::rocksdb("read the damaged database"))?;
-    Ok(read_u64(&rocksdb, meta::LAST_COMMIT_SEQ)?.unwrap_or(0))
+impl Opening<'_> {
+    fn open(&self, recovery: DBRecoveryMode) -> Result<DB, rocksdb::Error> {
+        let options = settings::database_options(recovery, &self.write_buffers);
+        DB::open_cf_descriptors(&options, self.path, self.families())
+    }
+
+    /// The last commit before the damage, found without changing anything on disk.
+    fn recovered_up_to_damage(&self) -> Result<u64, StoreError> {
+        let options = settings::database_options(DBRecoveryMode::PointInTime, &self.write_buffers);
+        let rocksdb =
+            DB::open_cf_descriptors_read_only(&options, self.path, self.families(), false)
+                .map_err(StoreError::rocksdb("read the damaged database"))?;
+        Ok(read_u64(&rocksdb, meta::LAST_COMMIT_SEQ)?.unwrap_or(0))
+    }
+
+    fn families(&self) -> Vec<ColumnFamilyDescriptor> {
+        let cache = Cache::new_lru_cache(self.options.block_cache_bytes);
+        settings::family_descriptors(&cache, self.options.write_buffer_bytes)
+    }
 }
 
-fn read_state(rocksdb: DB, directory: &Path) -> Result<Recovered, StoreError> {
+fn read_state(
+    rocksdb: DB,
+    write_buffers: WriteBufferManager,
+    directory: &Path,
+) -> Result<Recovered, StoreError> {
     let format = read_u64(&rocksdb, meta::FORMAT_VERSION)?.unwrap_or(FORMAT_VERSION);
     if format != FORMAT_VERSION {
         return Err(StoreError::FormatVersion {
@@ -140,6 +158,7 @@ fn read_state(rocksdb: DB, directory: &Path) -> Result<Recovered, StoreError> {
         epoch: read_u64(&rocksdb, meta::EPOCH)?.unwrap_or(1),
         next_row_id: read_u64(&rocksdb, meta::NEXT_ROW_ID)?.unwrap_or(FIRST_ROW_ID),
         rocksdb,
+        write_buffers,
         database_id,
         last_commit_seq,
         last_allocated_seq,

@@ -34,7 +34,10 @@ const TARGET_FILE_BYTES: u64 = 32 << 20;
 const BOTTOM_COMPACTION_DELAY_SECONDS: &str = "3600";
 
 /// Settings of the whole database.
-pub(crate) fn database_options(recovery: DBRecoveryMode, memtable_bytes: usize) -> Options {
+pub(crate) fn database_options(
+    recovery: DBRecoveryMode,
+    write_buffers: &WriteBufferManager,
+) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -52,10 +55,7 @@ pub(crate) fn database_options(recovery: DBRecoveryMode, memtable_bytes: usize) 
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     // One bound for all memtables together; a full one is written out, writers are not stalled.
-    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(
-        memtable_bytes,
-        false,
-    ));
+    options.set_write_buffer_manager(write_buffers);
     options
 }
 

@@ -12,7 +12,6 @@ use crate::committer::Committer;
 use crate::database::Database;
 use crate::families::Family;
 use crate::janitor::{Housekeeping, Janitor};
-use crate::key_samples::KeySamples;
 use crate::recovery::{self, Recovered};
 use crate::view::ReadView;
 use crate::{StoreError, meta};
@@ -67,22 +66,9 @@ impl Store {
     /// Fails with [`StoreError::DataLoss`] when fewer commits are found than were acknowledged as
     /// durable; nothing is changed then. Blocks while the write-ahead log is read.
     pub fn open(directory: &Path, options: StoreOptions) -> Result<Arc<Self>, StoreError> {
-        let Recovered {
-            rocksdb,
-            database_id,
-            epoch,
-            last_commit_seq,
-            last_allocated_seq,
-            seq_block_end,
-            next_row_id,
-        } = recovery::recover(directory, &options)?;
-        let database = Arc::new(Database::new(
-            rocksdb,
-            &options,
-            last_commit_seq,
-            next_row_id,
-            KeySamples::default(),
-        ));
+        let recovered = recovery::recover(directory, &options)?;
+        let Recovered { database_id, epoch, last_allocated_seq, seq_block_end, .. } = recovered;
+        let database = Arc::new(Database::new(recovered, &options));
         database.for_each_with_prefix(
             Family::Meta,
             &meta::all_key_samples_prefix(),
@@ -170,6 +156,8 @@ impl Store {
     }
 
     fn mark_closed(&self) -> Result<(), StoreError> {
+        // The next start has no log to read then.
+        self.database.flush_memtables(true)?;
         let mut batch = WriteBatch::default();
         let family = Family::Meta.handle(self.database.rocksdb())?;
         batch.put_cf(family, meta::CLOSED_CLEANLY, [1]);

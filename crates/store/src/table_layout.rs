@@ -7,9 +7,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kalamdb_commons::limits::USER_SHARDS;
-use kalamdb_commons::{
-    ColumnType, Generation, TableDefinition, TableType, UserId, system_columns,
-};
+use kalamdb_commons::{ColumnType, Generation, TableDefinition, TableType, UserId, system_columns};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::key_codec::{append_escaped, append_unescaped, skip_escaped};

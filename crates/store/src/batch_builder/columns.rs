@@ -211,7 +211,8 @@ impl VarColumn {
     pub(super) fn start(&mut self, rows: usize) {
         self.offsets.reserve_exact(rows + 1);
         self.offsets.push(0);
-        self.bytes.reserve(self.bytes_expected);
+        // Some more than last time: growing at the end of a batch would copy all of it.
+        self.bytes.reserve(self.bytes_expected + self.bytes_expected / 8 + COPY_BYTES);
     }
 
     pub(super) fn clear(&mut self) {
@@ -228,12 +229,7 @@ impl VarColumn {
 
     /// Appends `from[start..end]`.
     #[inline]
-    pub(super) fn push_part(
-        &mut self,
-        from: &[u8],
-        start: usize,
-        end: usize,
-    ) -> Result<(), Fault> {
+    pub(super) fn push_part(&mut self, from: &[u8], start: usize, end: usize) -> Result<(), Fault> {
         let value = from.get(start..end).ok_or(Fault::Row)?;
         // Copying a fixed number of bytes and cutting it off is faster than calling for a few.
         match from[start..].first_chunk::<COPY_BYTES>() {

@@ -8,7 +8,12 @@ use crate::row_format::{FLAG_DELETED, FLAGS_AT, Width, var_value};
 
 impl Projection {
     /// Fills the columns that show the row as a whole; returns the bytes of their values.
-    pub(super) fn fill_whole(&self, columns: &mut Columns, key: &[u8], value: &[u8]) -> Result<usize, Fault> {
+    pub(super) fn fill_whole(
+        &self,
+        columns: &mut Columns,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<usize, Fault> {
         let mut var_bytes = 0;
         if let Some(column) = self.deleted {
             columns.w1[column].values.push(value[FLAGS_AT] & FLAG_DELETED);
@@ -123,8 +128,7 @@ pub(super) fn fill_rare<const NULLS: bool>(
             column.push_null();
             continue;
         }
-        let bytes =
-            var_value(value, plan.ends_at, plan.var_at, slot.index).ok_or(Fault::Row)?;
+        let bytes = var_value(value, plan.ends_at, plan.var_at, slot.index).ok_or(Fault::Row)?;
         column.push(bytes)?;
         var_bytes += bytes.len();
     }

@@ -228,8 +228,7 @@ impl ListColumn {
     fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let (count, rest) = bytes.split_first_chunk::<4>().ok_or(Fault::Row)?;
         let count = u32::from_le_bytes(*count) as usize;
-        let (nulls, values) =
-            rest.split_at_checked(count.div_ceil(8)).ok_or(Fault::Row)?;
+        let (nulls, values) = rest.split_at_checked(count.div_ceil(8)).ok_or(Fault::Row)?;
         let slots_len = count * self.width.map_or(END_BYTES, Width::bytes);
         let fits = match self.width {
             Some(_) => values.len() == slots_len,
@@ -300,8 +299,7 @@ impl StructColumn {
             .zip(fields)
             .map(|(column, field)| column.finish(field.data_type()))
             .collect::<Result<Vec<_>, _>>()?;
-        let array =
-            StructArray::try_new_with_length(fields.clone(), columns, nulls, self.rows)?;
+        let array = StructArray::try_new_with_length(fields.clone(), columns, nulls, self.rows)?;
         debug_assert_eq!(array.len(), self.rows);
         Ok(Arc::new(array))
     }

@@ -90,8 +90,7 @@ impl Projection {
             .iter()
             .rposition(|target| !matches!(target, KeyTarget::Skip))
             .map_or(0, |last| last + 1);
-        plan.has_whole =
-            plan.deleted.is_some() || plan.location.is_some() || plan.image.is_some();
+        plan.has_whole = plan.deleted.is_some() || plan.location.is_some() || plan.image.is_some();
         plan.whole_key = needed == key_targets.len();
         plan.key_steps = layout
             .key_codec()
@@ -345,8 +344,7 @@ impl RowPlan {
     ) -> Result<(), StoreError> {
         let stored = &rows.columns[position];
         let place = rows.tuple.places[position];
-        let null =
-            NullBit { at: rows.tuple.nulls_at + position / 8, mask: 1 << (position % 8) };
+        let null = NullBit { at: rows.tuple.nulls_at + position / 8, mask: 1 << (position % 8) };
         if stored.column_type != *column_type {
             let step = WidenStep::new(&stored.column_type, column_type, place, null, target);
             self.widened.push(step.ok_or_else(|| {

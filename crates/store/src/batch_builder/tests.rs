@@ -82,7 +82,8 @@ proptest! {
     #[test]
     fn encode_then_decode_is_the_identity(
         definition in table(),
-        rows in 0_usize..40,
+        // More than the stage holds.
+        rows in prop_oneof![0_usize..40, 60_usize..140],
         skipped in 0_usize..4,
         seed: u64,
     ) {
@@ -259,11 +260,12 @@ fn widened(from: ColumnType, to: ColumnType, column: ArrayRef) -> Result<ArrayRe
 #[test]
 fn widened_columns_keep_the_values_of_old_rows() {
     let numbers: ArrayRef = Arc::new(Int32Array::from(vec![Some(i32::MIN), None, Some(3)]));
-    let wide =
-        widened(ColumnType::Int32, ColumnType::Int64, Arc::clone(&numbers)).unwrap();
-    assert_eq!(wide.as_primitive::<Int64Type>(), &Int64Array::from(vec![Some(-2147483648), None, Some(3)]));
-    let floats =
-        widened(ColumnType::Int32, ColumnType::Float64, Arc::clone(&numbers)).unwrap();
+    let wide = widened(ColumnType::Int32, ColumnType::Int64, Arc::clone(&numbers)).unwrap();
+    assert_eq!(
+        wide.as_primitive::<Int64Type>(),
+        &Int64Array::from(vec![Some(-2147483648), None, Some(3)])
+    );
+    let floats = widened(ColumnType::Int32, ColumnType::Float64, Arc::clone(&numbers)).unwrap();
     assert_eq!(floats.as_primitive::<Float64Type>().value(0), -2147483648.0);
     let decimal = ColumnType::Decimal { precision: 12, scale: 2 };
     let decimals = widened(ColumnType::Int32, decimal, Arc::clone(&numbers)).unwrap();
@@ -282,7 +284,8 @@ fn widened_columns_keep_the_values_of_old_rows() {
 fn types_that_would_lose_values_do_not_widen() {
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let narrow = ColumnType::Decimal { precision: 20, scale: 2 };
-    for to in [ColumnType::Int32, ColumnType::UInt64, ColumnType::Float64, ColumnType::Text, narrow] {
+    for to in [ColumnType::Int32, ColumnType::UInt64, ColumnType::Float64, ColumnType::Text, narrow]
+    {
         let error = widened(ColumnType::Int64, to, Arc::clone(&numbers)).unwrap_err();
         assert!(error.to_string().contains("does not widen"), "{error}");
     }

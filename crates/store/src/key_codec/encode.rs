@@ -158,7 +158,8 @@ fn encode_float(value: &mut [u8]) {
     };
     let magnitude = value[0] & !SIGN;
     let rest_is_zero = value[2..].iter().all(|byte| *byte == 0);
-    if magnitude == exponent[0] && (value[1] > exponent[1] || value[1] == exponent[1] && !rest_is_zero)
+    if magnitude == exponent[0]
+        && (value[1] > exponent[1] || value[1] == exponent[1] && !rest_is_zero)
     {
         value.copy_from_slice(nan);
     } else if magnitude == 0 && value[1] == 0 && rest_is_zero {

@@ -1,5 +1,5 @@
-//! Memcomparable keys, format version 1: encoded keys compare byte by byte as the values do,
-//! column by column.
+//! Memcomparable keys, version 1: encoded keys compare byte by byte as the values do, column by
+//! column. Keys carry no version: another encoding is another format of the data directory.
 //!
 //! | type | bytes |
 //! |---|---|
@@ -26,9 +26,6 @@ pub(crate) use self::decode::{append_unescaped, skip_escaped, take};
 pub(crate) use self::encode::append_escaped;
 use crate::row_format::{Width, fixed_width};
 use crate::{ByteRows, StoreError};
-
-/// The version of the key encoding, as the store's `meta` records it.
-pub const KEY_FORMAT_VERSION: u32 = 1;
 
 /// How the bits of a fixed-width value become bytes that compare as the values do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -94,14 +94,15 @@ fn the_bytes_of_every_key_type_are_pinned() {
 #[test]
 fn a_composite_key_is_the_prefix_and_its_columns_in_order() {
     let codec = KeyCodec::new(&[ColumnType::Text, ColumnType::Int16]).unwrap();
-    let columns: [ArrayRef; 2] = [
-        Arc::new(StringArray::from(vec!["a", "b"])),
-        Arc::new(Int16Array::from(vec![1, 2])),
-    ];
+    let columns: [ArrayRef; 2] =
+        [Arc::new(StringArray::from(vec!["a", "b"])), Arc::new(Int16Array::from(vec![1, 2]))];
     let mut keys = ByteRows::new();
     keys.push(b"already there");
     codec.encode(&columns, b"\x07\x00", &mut keys).unwrap();
-    assert_eq!((hex(keys.get(1)), hex(keys.get(2))), ("07006100018001".into(), "07006200018002".into()));
+    assert_eq!(
+        (hex(keys.get(1)), hex(keys.get(2))),
+        ("07006100018001".into(), "07006200018002".into())
+    );
     let mut leading = Vec::new();
     codec.encode_leading(&columns[..1], 1, &mut leading).unwrap();
     assert_eq!(hex(&leading), "620001");

@@ -129,7 +129,10 @@ impl Chunk {
             for (row, length) in rows.clone().zip(&mut self.lengths) {
                 if !source.is_null(row) {
                     source.append_var(row, values.buffer_mut()).map_err(|null| {
-                        StoreError::NullInColumn { column: format!("{}.{}", column.name, null.field), row }
+                        StoreError::NullInColumn {
+                            column: format!("{}.{}", column.name, null.field),
+                            row,
+                        }
                     })?;
                 }
                 values.finish_row();

@@ -89,12 +89,9 @@ fn open_values(
         ColumnType::Boolean => {
             array.as_boolean_opt().map(|array| SourceValues::Boolean(array.values().clone()))
         }
-        ColumnType::Text | ColumnType::Json => {
-            array.as_string_opt::<i32>().map(|array| SourceValues::Bytes {
-                offsets: array.offsets().clone(),
-                bytes: array.values().clone(),
-            })
-        }
+        ColumnType::Text | ColumnType::Json => array.as_string_opt::<i32>().map(|array| {
+            SourceValues::Bytes { offsets: array.offsets().clone(), bytes: array.values().clone() }
+        }),
         ColumnType::Bytes => array.as_binary_opt::<i32>().map(|array| SourceValues::Bytes {
             offsets: array.offsets().clone(),
             bytes: array.values().clone(),
@@ -102,10 +99,7 @@ fn open_values(
         ColumnType::Uuid => array
             .as_fixed_size_binary_opt()
             .filter(|array| array.data_type() == &column_type.to_arrow())
-            .map(|array| SourceValues::Fixed {
-                width: Width::W16,
-                bytes: array.values().clone(),
-            }),
+            .map(|array| SourceValues::Fixed { width: Width::W16, bytes: array.values().clone() }),
         ColumnType::Embedding(_) => open_embedding(array, column_type),
         ColumnType::List(item) => match array.as_list_opt::<i32>() {
             Some(list) => Some(SourceValues::List {

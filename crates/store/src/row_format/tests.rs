@@ -20,11 +20,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn struct_type() -> ColumnType {
-    let field = |name: &str, field_type, nullable| StructField {
-        name: name.into(),
-        field_type,
-        nullable,
-    };
+    let field =
+        |name: &str, field_type, nullable| StructField { name: name.into(), field_type, nullable };
     ColumnType::Struct(vec![
         field("a", ColumnType::Int16, true),
         field("b", ColumnType::Text, false),
@@ -88,15 +85,15 @@ fn golden_rows() -> ByteRows {
 fn the_bytes_of_a_row_are_pinned() {
     let rows = golden_rows();
     let values = [
-        "01 00 0000 03000000",                     // format, flags, -, schema version
-        "0000000000000000 0000000000000000",       // commit seq, updated
-        "00",                                      // nulls
-        "feffffff 01",                             // INT, BOOLEAN
+        "01 00 0000 03000000",               // format, flags, -, schema version
+        "0000000000000000 0000000000000000", // commit seq, updated
+        "00",                                // nulls
+        "feffffff 01",                       // INT, BOOLEAN
         "03000000 10000000 19000000 21000000 35000000", // ends
-        "68c3a9",                                  // TEXT
-        "02000000 02 05000000 00000000",           // list: count, nulls, slots
-        "01 0000 02000000 7879",                   // struct: nulls, slot, end, text
-        "0000803f 000000c0",                       // embedding
+        "68c3a9",                            // TEXT
+        "02000000 02 05000000 00000000",     // list: count, nulls, slots
+        "01 0000 02000000 7879",             // struct: nulls, slot, end, text
+        "0000803f 000000c0",                 // embedding
         "03000000 02 01000000 01000000 03000000 70 7172", // list: count, nulls, ends, texts
     ];
     let expected: String = values.concat().replace(' ', "");
