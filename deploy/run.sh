@@ -83,7 +83,8 @@ A shell:
 Python (pip install adbc-driver-flightsql pyarrow):
   import adbc_driver_flightsql.dbapi as flightsql
   password = $python_password
-  with flightsql.connect("$uri", db_kwargs={"username": "root", "password": password}) as db:
+  login = {"username": "root", "password": password}
+  with flightsql.connect("$uri", db_kwargs=login, autocommit=True) as db:
       with db.cursor() as cursor:
           cursor.execute("SELECT * FROM chat.messages")
           print(cursor.fetch_arrow_table())

@@ -45,7 +45,7 @@ async fn killed_servers_lose_nothing_acknowledged_and_show_nothing_partial() {
     let mut server = Server::start();
     let tokens = set_up(&server).await;
     let mut ledgers: Vec<Ledger> = (0..WRITERS).map(|_| Ledger::default()).collect();
-    let (mut acknowledged, mut kept, mut vanished) = (0, 0, 0);
+    let (mut acknowledged, mut kept, mut vanished, mut counter) = (0, 0, 0, 0);
     for round in 0..rounds {
         let delay = Duration::from_millis(rng.random_range(KILL_AFTER_MS));
         ledgers = write_until_killed(&mut server, &tokens, ledgers, seed, round, delay).await;
@@ -65,13 +65,15 @@ async fn killed_servers_lose_nothing_acknowledged_and_show_nothing_partial() {
                 Err(fault) => panic!("round {round} (seed {seed}), writer {number}: {fault}"),
             }
         }
+        counter = check_counter(&server, &mut ledgers, counter).await;
         check_counts(&server, &tokens, &ledgers).await;
         let elapsed = started.elapsed();
         assert!(elapsed < TIME_MAX, "{} of {rounds} rounds took {elapsed:?}", round + 1);
     }
     println!(
         "{rounds} rounds in {:?}: {acknowledged} statements acknowledged, none lost; \
-         of those without an answer {kept} are there whole, {vanished} not at all",
+         of those without an answer {kept} are there whole, {vanished} not at all; \
+         the common counter stands at {counter}",
         started.elapsed()
     );
     assert!(acknowledged >= rounds * WRITERS, "only {acknowledged} statements were acknowledged");
@@ -84,6 +86,7 @@ async fn set_up(server: &Server) -> Vec<String> {
     for table in ledger::TABLES {
         root.update(table).await.unwrap();
     }
+    root.update("INSERT INTO crash.counter VALUES (1, 0)").await.unwrap();
     let mut tokens = Vec::new();
     for number in 0..WRITERS {
         let user = format!("writer_{number}");
@@ -120,6 +123,20 @@ async fn write_until_killed(
     let ended = tokio::time::timeout(NOTICE_WITHIN, join_all(tasks)).await;
     let ended = ended.expect("writers notice that the server is gone");
     ended.into_iter().map(|ledger| ledger.expect("the writer's statements succeed")).collect()
+}
+
+/// No acknowledged increment of the common counter is lost, and none is there twice; answers where
+/// it stands.
+async fn check_counter(server: &Server, ledgers: &mut [Ledger], before: i64) -> i64 {
+    let (mut least, mut most) = (before, before);
+    for counted in ledgers.iter_mut().map(Ledger::take_counted) {
+        least += counted.surely;
+        most += counted.surely + counted.perhaps;
+    }
+    let counter = server.root().await.rows("SELECT n FROM crash.counter").await.unwrap();
+    let Value::Int(counter) = single(&counter) else { panic!("{counter:?}") };
+    assert!((least..=most).contains(&counter), "the counter is {counter}, not {least} to {most}");
+    counter
 }
 
 /// The row counts the server keeps are those of the rows it stores.

@@ -127,7 +127,9 @@ fn judge(case: &Case, answer: Result<(), Status>) -> Result<(), String> {
     if !case.expected.contains(&code) {
         return Err(format!("{}: expected {:?}, got {code:?}: {shown}", case.name, case.expected));
     }
-    if code != Code::Ok && message.is_empty() {
+    // The router's answer to an unknown method has no text, as the gRPC specification has it.
+    let from_router = matches!(case.request, Request::Raw(..)) && code == Code::Unimplemented;
+    if code != Code::Ok && message.is_empty() && !from_router {
         return Err(format!("{}: {code:?} without a message", case.name));
     }
     if message.len() > MESSAGE_BYTES_MAX {

@@ -201,11 +201,11 @@ async fn roles_bound_what_statements_do() {
     let dba = create_user(&root, &server, "dan", "dba").await;
     let statements: [(&str, bool, bool); 21] = [
         // What, whether a user may, whether a service may; a dba may all of it.
-        ("INSERT INTO open.own VALUES (1)", true, true),
+        ("INSERT INTO open.own VALUES (ID)", true, true),
         ("DELETE FROM open.own", true, true),
-        ("INSERT INTO open.everyone VALUES (1)", false, true),
+        ("INSERT INTO open.everyone VALUES (ID)", false, true),
         ("DELETE FROM open.everyone", false, true),
-        ("INSERT INTO open.staff VALUES (1)", false, true),
+        ("INSERT INTO open.staff VALUES (ID)", false, true),
         ("DELETE FROM open.staff", false, true),
         ("INSERT INTO open.staff SELECT id FROM open.everyone", false, true),
         ("INSERT INTO open.own SELECT id FROM open.staff", false, true),
@@ -224,9 +224,10 @@ async fn roles_bound_what_statements_do() {
         ("DROP NAMESPACE vault CASCADE", false, false),
     ];
     for (sql, user_may, service_may) in statements {
-        for (role, client, may) in
-            [("user", &user, user_may), ("service", &service, service_may), ("dba", &dba, true)]
-        {
+        let attempts =
+            [("user", &user, user_may), ("service", &service, service_may), ("dba", &dba, true)];
+        for (id, (role, client, may)) in attempts.into_iter().enumerate() {
+            let sql = &sql.replace("(ID)", &format!("({id})"));
             let answer = client.update(sql).await;
             match (may, &answer) {
                 (true, Ok(_)) => {}

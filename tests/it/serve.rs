@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use tempfile::TempDir;
@@ -16,6 +16,9 @@ use tonic::Code;
 use crate::client::Client;
 use crate::rows::{Value, single};
 use crate::server::{END_WITHIN, Server, binary_command, serve_command, wait_for_end};
+
+/// A server on which nothing runs ends within this.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// Runs a server that must refuse to start; answers what it says.
 fn refusal(mut command: Command) -> String {
@@ -156,8 +159,18 @@ async fn sigterm_does_not_wait_for_idle_clients() {
     let mut server = Server::start();
     let idle = server.root().await;
     idle.query("SELECT 1").await.unwrap();
-    let _half_open = TcpStream::connect(server.flight()).unwrap();
+    let started = Instant::now();
     assert_eq!(server.terminate().code(), Some(0));
+    assert!(started.elapsed() < PROMPT, "it took {:?}", started.elapsed());
+}
+
+#[test]
+fn sigterm_does_not_wait_for_connections_that_never_spoke() {
+    let mut server = Server::start();
+    let _silent = TcpStream::connect(server.flight()).unwrap();
+    let started = Instant::now();
+    assert_eq!(server.terminate().code(), Some(0));
+    assert!(started.elapsed() < PROMPT, "it took {:?}", started.elapsed());
 }
 
 #[test]

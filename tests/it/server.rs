@@ -23,7 +23,7 @@ const ROOT_PASSWORD_VARIABLE: &str = "KALAMDB_ROOT_PASSWORD";
 /// How long a server may take until it prints the ready line.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a process may take to end after a signal.
-pub const END_WITHIN: Duration = Duration::from_secs(30);
+pub const END_WITHIN: Duration = Duration::from_secs(60);
 /// How often a process that should end is looked at.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 /// Lines of standard output that wait to be read; the ready line is among the first.

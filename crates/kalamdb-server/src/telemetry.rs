@@ -1,5 +1,6 @@
 //! Logs to stderr, and a small HTTP endpoint for metrics and probes.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

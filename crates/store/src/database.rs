@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use kalamdb_commons::Clock;
 use parking_lot::Mutex;
-use rocksdb::{FlushOptions, WriteBatch, WriteBufferManager, WriteOptions};
+use rocksdb::{FlushOptions, WriteBatch, WriteBufferManager, WriteOptions, properties};
 
 use crate::families::Family;
 use crate::key_samples::KeySamples;
 use crate::recovery::Recovered;
+use crate::table_versions::TableVersions;
 use crate::{StoreError, StoreOptions};
 
 /// One open database. The committer and the janitor write, everybody reads.
@@ -29,10 +31,12 @@ pub(crate) struct Database {
     /// The next `_row_id` to give out.
     pub(crate) next_row_id: AtomicU64,
     pub(crate) key_samples: KeySamples,
+    pub(crate) table_versions: TableVersions,
     /// Set when a removal was recorded that the janitor does not know of yet.
     pub(crate) purges_waiting: AtomicBool,
-    /// Open views: a lower bound of their RocksDB sequence number → how many.
-    views: Mutex<BTreeMap<u64, usize>>,
+    /// Open views: a lower bound of their RocksDB sequence number → how many there are, and
+    /// since when.
+    views: Mutex<BTreeMap<u64, (usize, Instant)>>,
     /// Set once, by the first failed write.
     fence: OnceLock<Arc<str>>,
     #[cfg(test)]
@@ -50,6 +54,7 @@ impl Database {
             durable_commit_seq: AtomicU64::new(recovered.last_commit_seq),
             next_row_id: AtomicU64::new(recovered.next_row_id),
             key_samples: KeySamples::default(),
+            table_versions: TableVersions::default(),
             // A store closed or killed earlier may have left some.
             purges_waiting: AtomicBool::new(true),
             views: Mutex::new(BTreeMap::new()),
@@ -97,6 +102,12 @@ impl Database {
         self.rocksdb
             .flush_cfs_opt(&families, &options)
             .map_err(StoreError::rocksdb("write the memtables out"))
+    }
+
+    /// Background jobs of RocksDB that failed since it was opened.
+    pub(crate) fn background_errors(&self) -> Result<u64, StoreError> {
+        let errors = self.rocksdb.property_int_value(properties::BACKGROUND_ERRORS);
+        Ok(errors.map_err(StoreError::rocksdb("ask for background errors"))?.unwrap_or(0))
     }
 
     /// Bytes in memtables.
@@ -171,9 +182,11 @@ impl Database {
         oldest.unwrap_or_else(|| self.rocksdb.latest_sequence_number())
     }
 
-    /// How many views are open.
-    pub(crate) fn open_views(&self) -> usize {
-        self.views.lock().values().sum()
+    /// How many views are open, and how long the oldest has been.
+    pub(crate) fn open_views(&self) -> (usize, Duration) {
+        let views = self.views.lock();
+        let oldest = views.first_key_value().map(|(_, (_, since))| since.elapsed());
+        (views.values().map(|(count, _)| count).sum(), oldest.unwrap_or_default())
     }
 }
 
@@ -189,7 +202,7 @@ impl ViewRegistration {
         let mut views = database.views.lock();
         // Read under the lock: `oldest_view` cannot fall between the reading and the entry.
         let bound = database.rocksdb.latest_sequence_number();
-        *views.entry(bound).or_insert(0) += 1;
+        views.entry(bound).or_insert_with(|| (0, Instant::now())).0 += 1;
         drop(views);
         Self { database, bound }
     }
@@ -198,7 +211,7 @@ impl ViewRegistration {
 impl Drop for ViewRegistration {
     fn drop(&mut self) {
         let mut views = self.database.views.lock();
-        if let Some(count) = views.get_mut(&self.bound) {
+        if let Some((count, _)) = views.get_mut(&self.bound) {
             *count -= 1;
             if *count == 0 {
                 views.remove(&self.bound);

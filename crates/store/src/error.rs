@@ -63,7 +63,10 @@ pub enum StoreError {
         high_water: u64,
     },
     /// The directory was written by another version of the format.
-    #[error("{path} has storage format {found}, this program reads {supported}", path = path.display())]
+    #[error(
+        "{path} has storage format {found}, this program reads {supported}",
+        path = path.display()
+    )]
     FormatVersion {
         /// The data directory.
         path: PathBuf,
@@ -187,7 +190,9 @@ pub enum StoreError {
         bytes_max: usize,
     },
     /// Rows with more bytes than one column of a record batch can address.
-    #[error("one column of a batch would hold more than {bytes_max} bytes; read fewer rows at once")]
+    #[error(
+        "one column of a batch would hold more than {bytes_max} bytes; read fewer rows at once"
+    )]
     BatchTooLarge {
         /// The bound.
         bytes_max: usize,
@@ -211,9 +216,7 @@ impl StoreError {
             Self::Corrupt { .. } | Self::DataLoss { .. } => ErrorKind::DataLoss,
             Self::FormatVersion { .. } => ErrorKind::FailedPrecondition,
             Self::Fenced { .. } | Self::Closed => ErrorKind::Unavailable,
-            Self::QueueFull { .. } | Self::StatementTooLarge { .. } => {
-                ErrorKind::ResourceExhausted
-            }
+            Self::QueueFull { .. } | Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::InvalidRequest { .. } | Self::EncodeEntity { .. } => ErrorKind::Internal,
             Self::RocksDb { source, .. } => rocksdb_kind(source),
             Self::Io { .. } => ErrorKind::Unavailable,

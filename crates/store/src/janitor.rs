@@ -100,6 +100,8 @@ pub(crate) struct Housekeeping {
     pub(crate) purges: Vec<(Vec<u8>, Purge, u64)>,
     /// Number of the next removal recorded here.
     pub(crate) next_purge: u32,
+    /// Failed background jobs that were reported.
+    pub(crate) background_errors: u64,
 }
 
 impl Janitor {
@@ -142,7 +144,7 @@ impl Housekeeping {
 
     /// One round of everything.
     pub(crate) fn round(&mut self, trim_log: bool) -> Result<(), StoreError> {
-        metrics::gauge!("kalamdb_open_views").set(self.database.open_views() as f64);
+        self.watch()?;
         self.write_high_water()?;
         self.bound_memtables()?;
         if trim_log {
@@ -152,6 +154,19 @@ impl Housekeeping {
             self.load_purges()?;
         }
         self.run_purges()
+    }
+
+    fn watch(&mut self) -> Result<(), StoreError> {
+        let (views, oldest) = self.database.open_views();
+        metrics::gauge!("kalamdb_open_views").set(views as f64);
+        metrics::gauge!("kalamdb_oldest_view_seconds").set(oldest.as_secs_f64());
+        let errors = self.database.background_errors()?;
+        metrics::gauge!("kalamdb_rocksdb_background_errors").set(errors as f64);
+        if errors > self.background_errors {
+            tracing::error!(errors, "a background job of the database failed, see its LOG file");
+            self.background_errors = errors;
+        }
+        Ok(())
     }
 
     /// Brings the high-water file up to what is on disk.

@@ -53,6 +53,7 @@ mod scan;
 mod settings;
 mod store;
 mod table_layout;
+mod table_versions;
 #[cfg(test)]
 mod test_tables;
 mod view;

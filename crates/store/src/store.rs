@@ -83,6 +83,7 @@ impl Store {
             written_high_water: u64::MAX,
             purges: Vec::new(),
             next_purge: 0,
+            background_errors: 0,
         };
         housekeeping.write_high_water()?;
         Ok(Arc::new(Self {

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use crate::client::Client;
 use crate::rows::{Row, Value};
 
-/// The tables of the test: a composite key, no key, and one partition per writer.
-pub const TABLES: [&str; 3] = [
+/// The tables of the test: a composite key, no key, one partition per writer, and one row that all
+/// writers count up.
+pub const TABLES: [&str; 4] = [
     "CREATE TABLE crash.rows (writer INT, id BIGINT, version BIGINT NOT NULL, body TEXT, \
      PRIMARY KEY (writer, id))",
     "CREATE TABLE crash.groups (writer INT NOT NULL, grp BIGINT NOT NULL, \
      position BIGINT NOT NULL, body TEXT)",
     "CREATE USER TABLE crash.own (id BIGINT PRIMARY KEY, version BIGINT NOT NULL, body TEXT)",
+    "CREATE TABLE crash.counter (id INT PRIMARY KEY, n BIGINT NOT NULL)",
 ];
 /// Differences shown when stored rows are not those expected.
 const DIFFERENCES_SHOWN: usize = 6;
@@ -37,7 +39,8 @@ pub struct Content {
     pub body: String,
 }
 
-/// What a statement does to rows: their new content, or `None` where it deletes them.
+/// What a statement does to the writer's own rows: their new content, or `None` where it deletes
+/// them.
 pub type Effects = Vec<(Key, Option<Content>)>;
 
 /// One writer's knowledge.
@@ -46,6 +49,17 @@ pub struct Ledger {
     rows: BTreeMap<Key, Content>,
     unanswered: Option<(String, Effects)>,
     acknowledged: u64,
+    /// Acknowledged increments of the common counter, and those without an answer.
+    counted: Counted,
+}
+
+/// How often a writer has counted up.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counted {
+    /// Acknowledged.
+    pub surely: i64,
+    /// Without an answer.
+    pub perhaps: i64,
 }
 
 impl Ledger {
@@ -68,6 +82,22 @@ impl Ledger {
     pub fn acknowledge(&mut self, effects: Effects) {
         apply(&mut self.rows, effects);
         self.acknowledged += 1;
+    }
+
+    /// Increments since the last call.
+    pub fn take_counted(&mut self) -> Counted {
+        std::mem::take(&mut self.counted)
+    }
+
+    /// Notes an acknowledged increment.
+    pub fn count(&mut self) {
+        self.counted.surely += 1;
+        self.acknowledged += 1;
+    }
+
+    /// Notes an increment as the last statement before the connection was lost.
+    pub fn leave_uncounted(&mut self) {
+        self.counted.perhaps += 1;
     }
 
     /// Notes the last statement before the connection was lost.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use rand::RngExt;
 use rand::rngs::StdRng;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::ledger::{Content, Effects, Key, Ledger};
 use crate::client::Client;
@@ -43,6 +43,10 @@ enum Request {
     Append(RecordBatch),
 }
 
+/// In one of this many statements a writer counts up what all count up.
+const COUNT_ONE_IN: u32 = 6;
+const COUNT_UP: &str = "UPDATE crash.counter SET n = n + 1 WHERE id = 1";
+
 impl Writer {
     /// A writer that goes on from `ledger`; `killed` is set before the server is killed.
     pub fn new(
@@ -58,23 +62,50 @@ impl Writer {
     /// Writes until the server is gone.
     pub async fn run(mut self) -> Ledger {
         loop {
-            let (request, effects) = self.next();
-            match self.send(&request).await {
-                Ok(count) => {
-                    let expected = effects.len() as i64;
-                    assert_eq!(count, expected, "rows affected by {}", describe(&request));
-                    self.ledger.acknowledge(effects);
-                }
-                Err(error) => {
-                    let killed = self.killed.load(Ordering::SeqCst);
-                    assert!(
-                        killed,
-                        "the server lives and answers {error} to {}",
-                        describe(&request)
-                    );
-                    self.ledger.leave_unanswered(describe(&request), effects);
-                    return self.ledger;
-                }
+            let is_lost = match self.rng.random_ratio(1, COUNT_ONE_IN) {
+                true => self.count_up().await,
+                false => self.change_own_rows().await,
+            };
+            if is_lost {
+                return self.ledger;
+            }
+        }
+    }
+
+    /// Runs a statement on rows that only this writer touches; true when the connection is lost.
+    async fn change_own_rows(&mut self) -> bool {
+        let (request, effects) = self.next();
+        match self.send(&request).await {
+            Ok(count) => {
+                let expected = effects.len() as i64;
+                assert_eq!(count, expected, "rows affected by {}", describe(&request));
+                self.ledger.acknowledge(effects);
+                false
+            }
+            Err(error) => {
+                let killed = self.killed.load(Ordering::SeqCst);
+                assert!(killed, "the server lives and answers {error} to {}", describe(&request));
+                self.ledger.leave_unanswered(describe(&request), effects);
+                true
+            }
+        }
+    }
+
+    /// Runs a statement on the row that all writers touch; true when the connection is lost. When
+    /// others were faster too often, the server may give up: then nothing was counted.
+    async fn count_up(&mut self) -> bool {
+        match self.client.update(COUNT_UP).await {
+            Ok(count) => {
+                assert_eq!(count, 1, "rows affected by {COUNT_UP}");
+                self.ledger.count();
+                false
+            }
+            Err(error) if error.code() == Code::Aborted => false,
+            Err(error) => {
+                let killed = self.killed.load(Ordering::SeqCst);
+                assert!(killed, "the server lives and answers {error} to {COUNT_UP}");
+                self.ledger.leave_uncounted();
+                true
             }
         }
     }

@@ -145,11 +145,16 @@ fn session_options() -> Vec<Case> {
             },
             INVALID,
         ),
+        // These requests say nothing, so that what their bodies hold need not be read.
         Case::new(
             "options of bytes",
             Request::Action("GetSessionOptions", vec![0xff; 20]),
-            INVALID,
+            OK_OR_INVALID,
         ),
-        Case::new("a close of bytes", Request::Action("CloseSession", vec![0xff; 20]), INVALID),
+        Case::new(
+            "a close of bytes",
+            Request::Action("CloseSession", vec![0xff; 20]),
+            OK_OR_INVALID,
+        ),
     ]
 }

@@ -74,7 +74,6 @@ fn without_credentials() -> Vec<Case> {
         ("tables", Request::Get(tables)),
         ("update", Request::Put(vec![update_message("DELETE FROM system.users")])),
         ("an empty put", Request::Put(vec![])),
-        ("exchange", Request::Exchange(vec![FlightData::default()])),
         ("prepare", Request::Action(PREPARE, prepare_body("SELECT 1"))),
         ("close a session", Request::Action("CloseSession", vec![])),
         ("an unknown action", Request::Action("DropEverything", vec![])),
@@ -85,7 +84,11 @@ fn without_credentials() -> Vec<Case> {
     let nobody = |(name, request)| {
         Case::new(format!("nobody: {name}"), request, UNAUTHENTICATED).with(Authorization::Nobody)
     };
-    requests.into_iter().map(nobody).collect()
+    let mut cases: Vec<Case> = requests.into_iter().map(nobody).collect();
+    // What is not offered to anybody need not ask who wants it.
+    let exchange = nobody(("exchange", Request::Exchange(vec![FlightData::default()])));
+    cases.push(exchange.expecting(&[Code::Unauthenticated, Code::Unimplemented]));
+    cases
 }
 
 fn headers() -> Vec<Case> {

@@ -54,12 +54,18 @@ impl Predicate {
         let mut equal =
             |position: usize| Self::Compare(position, "=", literal(rng, shape.column(position)));
         let all = shape.key.iter().map(|position| equal(*position)).reduce(Self::and);
-        let first = shape.key[0];
-        match rng.random_range(0..5) {
+        let (first, last) = (shape.key[0], shape.key[shape.key.len() - 1]);
+        match rng.random_range(0..7) {
             0 => all.unwrap_or(Self::Always),
             1 => Self::Compare(first, "=", literal(rng, shape.column(first))),
             2 => Self::list(rng, shape, first),
             3 => Self::between(rng, shape, first),
+            // Equality on the leading column, a range of the last one: open, closed, or both.
+            4 => {
+                let equal = Self::Compare(first, "=", literal(rng, shape.column(first)));
+                equal.and(Self::bounded(rng, shape, last))
+            }
+            5 => Self::bounded(rng, shape, first).and(Self::bounded(rng, shape, last)),
             _ => {
                 let range = Self::between(rng, shape, first);
                 range.and(Self::plain(rng, shape, 0))
@@ -153,6 +159,20 @@ impl Predicate {
             7 => Self::Not(inner(rng)),
             8 => Self::And(inner(rng), inner(rng)),
             _ => Self::Or(inner(rng), inner(rng)),
+        }
+    }
+
+    /// A lower bound, an upper bound, or both.
+    fn bounded(rng: &mut StdRng, shape: &Shape, column: usize) -> Self {
+        let mut bound = |operators: &[&'static str]| {
+            let operator = *one_of(rng, operators);
+            Self::Compare(column, operator, literal(rng, shape.column(column)))
+        };
+        let (lower, upper) = (bound(&[">", ">="]), bound(&["<", "<="]));
+        match rng.random_range(0..3) {
+            0 => lower,
+            1 => upper,
+            _ => lower.and(upper),
         }
     }
 

@@ -16,7 +16,7 @@ use super::runner::{Display, cancellable};
 const HELP: &str = "\
 Statements end with a semicolon and may span lines. Ctrl-C cancels, Ctrl-D leaves.
 
-  \\d                list tables
+  \\d                list tables, but those of the system
   \\d TABLE          describe a table (also namespace.table)
   \\dt [PATTERN]     list tables, * stands for anything
   \\dn               list namespaces
@@ -112,7 +112,10 @@ impl Command {
                 cancellable(describe(connection, &pattern, *display, out)).await?;
             }
             Self::Tables(pattern) => {
-                let tables = cancellable(names::tables(connection, &pattern, false)).await?;
+                let mut tables = cancellable(names::tables(connection, &pattern, false)).await?;
+                if pattern == TablePattern::default() {
+                    tables.retain(|table| table.kind != names::SYSTEM_TABLE);
+                }
                 let column = |text: fn(&Table) -> &str| tables.iter().map(text).collect();
                 let columns = [
                     ("namespace", column(|table| &table.namespace)),

@@ -19,7 +19,7 @@ mod runner;
 mod statement_splitter;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,6 +60,10 @@ type Reported<T> = Result<T, u8>;
 fn report(error: &ShellError, place: Option<Place<'_>>) -> u8 {
     if error.is_closed_output() {
         return 0;
+    }
+    if matches!(error, ShellError::Cancelled) && io::stderr().is_terminal() {
+        // The terminal has shown ^C and stays in that line.
+        eprintln!();
     }
     let source = place.and_then(|place| place.source).map(|s| format!("{s}: "));
     eprintln!("{}error: {error}", source.unwrap_or_default());

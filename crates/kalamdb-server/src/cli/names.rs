@@ -10,6 +10,8 @@ use super::error::ShellError;
 
 /// Tables whose names are kept for completion.
 pub const COMPLETION_TABLES_MAX: usize = 5_000;
+/// The kind of the server's own tables.
+pub const SYSTEM_TABLE: &str = "SYSTEM TABLE";
 /// Field metadata in which Flight SQL servers put a column's SQL type.
 const TYPE_NAME_KEY: &str = "ARROW:FLIGHT:SQL:TYPE_NAME";
 

@@ -162,6 +162,22 @@ proptest! {
     }
 }
 
+#[test]
+fn batches_of_many_chunks_come_back_whole() {
+    let types = [
+        (ColumnType::Int64, false),
+        (ColumnType::Text, true),
+        (ColumnType::Boolean, true),
+        (ColumnType::List(Box::new(ColumnType::Text)), true),
+    ];
+    let definition = definition(TableType::Shared, &types, &[0]);
+    let layout = Arc::new(TableLayout::new(Arc::new(definition)).unwrap());
+    let batch = batch(layout.definition(), 5000, 11).slice(17, 4500);
+    let stored = store(&layout, &batch);
+    let mut builder = BatchBuilder::new(layout, &[0, 1, 2, 3]).unwrap();
+    assert_eq!(load(&mut builder, &stored).unwrap(), batch);
+}
+
 fn columns(types: &[(&str, u32, ColumnType)]) -> Vec<ColumnDefinition> {
     types
         .iter()

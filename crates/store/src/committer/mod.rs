@@ -2,7 +2,7 @@
 //! checks, numbers, writes and answers.
 //!
 //! ```text
-//! submit ─► bounded queue ─► validation (in memory) ─► group: one WriteBatch ─► one fsync ─► replies
+//! submit ─► bounded queue ─► validation ─► group: one WriteBatch ─► one fsync ─► replies
 //! ```
 //!
 //! - `queue`: the handle statements hold, the bounded queue, the thread's life.

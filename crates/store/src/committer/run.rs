@@ -146,6 +146,9 @@ impl CommitThread {
         };
         let commit_seq = self.seqs.allocate();
         self.memory.record(&request, commit_seq);
+        for (table, version) in &request.tables_changed {
+            self.database.table_versions.record(*table, commit_seq, *version);
+        }
         for changes in &request.changes {
             self.updated_us.insert(changes.table(), updated_us);
         }
@@ -157,6 +160,10 @@ impl CommitThread {
     fn admit(&mut self, request: &CommitRequest) -> Result<i64, StoreError> {
         self.database.check_fence()?;
         check_shape(request)?;
+        for changes in &request.changes {
+            let definition = changes.layout.definition();
+            self.database.table_versions.check_write(definition, request.read_seq)?;
+        }
         self.memory.check(request)?;
         let mut updated_us = self.database.clock.now_us();
         for changes in &request.changes {

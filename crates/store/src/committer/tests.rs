@@ -111,8 +111,11 @@ fn altered_and_dropped_tables_refuse_statements_planned_before() {
         ..CommitRequest::default()
     };
     test.store.committer().commit_blocking(alter(Some(2))).unwrap();
-    let insert = run(&test.store, &table, None, ChangeOp::Insert, &rows([1]));
-    assert_eq!(reason(insert), ConflictReason::TableChanged);
+    let stale = request(
+        &test.store.view().unwrap(),
+        vec![changes(&view, &table, None, ChangeOp::Insert, &rows([1]))],
+    );
+    assert_eq!(reason(test.store.committer().commit_blocking(stale)), ConflictReason::TableChanged);
     let mut new_version = definition(1, TableType::Shared);
     new_version.schema_version = 2;
     let new_version = layout(new_version);
@@ -121,9 +124,27 @@ fn altered_and_dropped_tables_refuse_statements_planned_before() {
     assert_eq!(reason(conflict), ConflictReason::TableChanged);
     run(&test.store, &new_version, None, ChangeOp::Insert, &rows([1])).unwrap();
 
+    // Neither do they read: at a view from before they may, later they must be planned again.
+    let read = |view: &Arc<crate::ReadView>, table: &Arc<TableLayout>| {
+        let spec = ScanSpec::new(Arc::clone(table), None, vec![0]);
+        crate::HotScan::new(Arc::clone(view), spec).map(|scan| scan.count())
+    };
+    let altered = test.store.view().unwrap();
+    assert!(read(&view, &table).is_ok());
+    assert!(matches!(read(&altered, &table), Err(StoreError::Conflict { .. })));
+    assert_eq!(read(&altered, &new_version).unwrap(), 1);
+
     test.store.committer().commit_blocking(alter(None)).unwrap();
-    let insert = run(&test.store, &new_version, None, ChangeOp::Insert, &rows([2]));
-    assert_eq!(reason(insert), ConflictReason::TableDropped);
+    assert_eq!(read(&altered, &new_version).unwrap(), 1);
+    let dropped = read(&test.store.view().unwrap(), &new_version);
+    assert!(matches!(
+        dropped,
+        Err(StoreError::Conflict { reason: ConflictReason::TableDropped, .. })
+    ));
+    let view = test.store.view().unwrap();
+    let stale =
+        request(&view, vec![changes(&altered, &new_version, None, ChangeOp::Insert, &rows([2]))]);
+    assert_eq!(reason(test.store.committer().commit_blocking(stale)), ConflictReason::TableDropped);
 }
 
 #[test]

@@ -35,17 +35,6 @@ impl Hasher for HashedAlready {
     }
 }
 
-/// What is known of one table since the store was opened.
-#[derive(Default)]
-struct TableMemory {
-    /// The schema version, once it changed; `Some(None)`: dropped.
-    version: Option<Option<u32>>,
-    /// The commit that changed it.
-    version_seq: u64,
-    /// The last commit whose keys are, or were, remembered.
-    last_write_seq: u64,
-}
-
 /// All keys of one large statement lie between `min` and `max`, both included.
 struct KeySpan {
     table: TableId,
@@ -63,7 +52,8 @@ pub(super) struct ValidationMemory {
     spans: VecDeque<KeySpan>,
     /// Keys of commits up to this one may have been forgotten.
     floor: u64,
-    tables: HashMap<TableId, TableMemory>,
+    /// The last commit whose keys are, or were, remembered, of each table.
+    last_writes: HashMap<TableId, u64>,
 }
 
 impl ValidationMemory {
@@ -74,7 +64,7 @@ impl ValidationMemory {
             order: VecDeque::new(),
             spans: VecDeque::new(),
             floor: opened_at,
-            tables: HashMap::new(),
+            last_writes: HashMap::new(),
         }
     }
 
@@ -89,18 +79,8 @@ impl ValidationMemory {
     }
 
     fn conflict(&self, changes: &RowChanges, view: u64) -> Option<ConflictReason> {
-        let table = self.tables.get(&changes.table())?;
-        match table.version {
-            Some(None) => return Some(ConflictReason::TableDropped),
-            Some(Some(version))
-                if version != changes.layout.definition().schema_version
-                    || table.version_seq > view =>
-            {
-                return Some(ConflictReason::TableChanged);
-            }
-            _ => {}
-        }
-        if table.last_write_seq <= view || has_fresh_keys(changes) {
+        let last_write = *self.last_writes.get(&changes.table())?;
+        if last_write <= view || has_fresh_keys(changes) {
             return None;
         }
         if view < self.floor {
@@ -131,17 +111,12 @@ impl ValidationMemory {
             if changes.keys.is_empty() || has_fresh_keys(changes) {
                 continue;
             }
-            self.tables.entry(changes.table()).or_default().last_write_seq = seq.0;
+            self.last_writes.insert(changes.table(), seq.0);
             if changes.keys.len() > KEYS_AS_RANGE_MIN {
                 self.record_span(changes.table(), &changes.keys, seq.0);
             } else {
                 changes.keys.iter().for_each(|key| self.record_key(xxh3_64(key), seq.0));
             }
-        }
-        for (table, version) in &request.tables_changed {
-            let memory = self.tables.entry(*table).or_default();
-            memory.version = Some(*version);
-            memory.version_seq = seq.0;
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use super::{KeyRange, ScanFilter, ScanSpec, rows_of};
+use super::{KeyRange, ScanFilter, ScanSpec, check_version, rows_of};
 use crate::meta::prefix_successor;
 use crate::view::OwnedIter;
 use crate::{BatchBuilder, ByteRows, ReadView, StoreError, create_batch_trusted, row_format};
@@ -62,9 +62,13 @@ struct Filtering {
 
 impl HotScan {
     /// Opens the scan; nothing is read yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the table was altered or dropped since the layout was made:
+    /// plan again.
     pub fn new(view: Arc<ReadView>, spec: ScanSpec) -> Result<Self, StoreError> {
-        let definition = spec.layout.definition();
-        let generation = view.generation(definition.id);
+        check_version(&view, &spec.layout)?;
+        let generation = view.generation(spec.layout.definition().id);
         let (family, prefix) = rows_of(&spec.layout, generation, spec.owner.as_ref())?;
         let (lower, upper) = spec.ranges.storage_bounds(&prefix);
         // RocksDB takes bounds as given; an empty range must be empty in both directions.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use kalamdb_commons::TableType;
 
-use super::StoredRow;
+use super::{StoredRow, check_version};
 use crate::families::Family;
 use crate::view::OwnedIter;
 use crate::{BatchBuilder, ByteRows, ReadView, StoreError, TableLayout, row_format};
@@ -19,11 +19,16 @@ const RANGE_PROBE_KEYS_MIN: usize = 16;
 ///
 /// Also the key check of inserts: when nothing lies between the least and the greatest key, as
 /// with appended or first rows, that costs one seek for all keys together.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the table was altered or dropped since the layout was made: plan
+/// again.
 pub fn lookup_keys<'v>(
     view: &'v Arc<ReadView>,
     layout: &TableLayout,
     keys: &ByteRows,
 ) -> Result<Vec<Option<StoredRow<'v>>>, StoreError> {
+    check_version(view, layout)?;
     let family = family_of(layout);
     if keys.len() >= RANGE_PROBE_KEYS_MIN && range_is_empty(view, family, keys)? {
         return Ok(std::iter::repeat_with(|| None).take(keys.len()).collect());

@@ -9,7 +9,7 @@ use kalamdb_commons::{Generation, TableType, UserId};
 
 use crate::families::Family;
 use crate::meta::prefix_successor;
-use crate::{StoreError, TableLayout};
+use crate::{ReadView, StoreError, TableLayout};
 
 /// A range of keys, in encoded form, without the table's prefix.
 ///
@@ -105,6 +105,13 @@ impl ScanSpec {
             filter: None,
         }
     }
+}
+
+/// Refuses to read, at this view, with a layout of another version of the table: the statement
+/// was planned before the table was altered or dropped.
+pub(super) fn check_version(view: &ReadView, layout: &TableLayout) -> Result<(), StoreError> {
+    let versions = &view.store().database().table_versions;
+    versions.check_read(layout.definition(), view.commit_seq())
 }
 
 /// The family and key prefix of an owner's rows in a table.

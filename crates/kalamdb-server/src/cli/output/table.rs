@@ -1,7 +1,8 @@
 //! Aligned columns for people.
 //!
 //! Widths come from the first rows of a result; when a later value is wider, its column grows from
-//! there on. So a result of any size is written with a bounded memory.
+//! there on. So a result of any size is written with a bounded memory. A value of several lines,
+//! such as a plan, takes several lines of its column.
 
 use std::io::Write;
 
@@ -41,7 +42,7 @@ impl TableWriter {
             .fields()
             .iter()
             .map(|field| {
-                let name = visible(field.name());
+                let name = visible(field.name()).replace('\n', " ");
                 Column { width: name.width(), name, is_number: is_number(field.data_type()) }
             })
             .collect();
@@ -52,9 +53,10 @@ impl TableWriter {
         let rows = std::mem::take(&mut self.held);
         for row in &rows {
             for (column, text) in self.columns.iter_mut().zip(row) {
-                let width = text.width();
-                if width <= COLUMN_WIDTH_MAX {
-                    column.width = column.width.max(width);
+                for width in text.lines().map(UnicodeWidthStr::width) {
+                    if width <= COLUMN_WIDTH_MAX {
+                        column.width = column.width.max(width);
+                    }
                 }
             }
         }
@@ -69,25 +71,41 @@ impl TableWriter {
         Ok(out.write_all(line.as_bytes())?)
     }
 
-    fn header(&self, line: &mut String) {
+    fn header(&self, out: &mut String) {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        self.line(&names, |_| false, out);
         for (index, column) in self.columns.iter().enumerate() {
-            line.push_str(if index == 0 { " " } else { " | " });
-            pad(&column.name, column.width, false, index + 1 == self.columns.len(), line);
+            out.push_str(if index == 0 { "-" } else { "-+-" });
+            out.extend(std::iter::repeat_n('-', column.width));
         }
-        line.push('\n');
-        for (index, column) in self.columns.iter().enumerate() {
-            line.push_str(if index == 0 { "-" } else { "-+-" });
-            line.extend(std::iter::repeat_n('-', column.width));
-        }
-        line.push_str("-\n");
+        out.push_str("-\n");
     }
 
-    fn row(&self, row: &[String], line: &mut String) {
-        for (index, (column, text)) in self.columns.iter().zip(row).enumerate() {
-            line.push_str(if index == 0 { " " } else { " | " });
-            pad(text, column.width, column.is_number, index + 1 == self.columns.len(), line);
+    fn row(&self, row: &[String], out: &mut String) {
+        let mut cells: Vec<_> = row.iter().map(|text| text.lines()).collect();
+        let height = row.iter().map(|text| text.lines().count()).max().unwrap_or_default().max(1);
+        for _ in 0..height {
+            let texts: Vec<&str> =
+                cells.iter_mut().map(|lines| lines.next().unwrap_or_default()).collect();
+            self.line(&texts, |column| column.is_number, out);
         }
-        line.push('\n');
+    }
+
+    fn line(&self, texts: &[&str], to_the_right: fn(&Column) -> bool, out: &mut String) {
+        for (index, (column, text)) in self.columns.iter().zip(texts).enumerate() {
+            out.push_str(if index == 0 { " " } else { " | " });
+            let missing = column.width.saturating_sub(text.width());
+            let padding = std::iter::repeat_n(' ', missing);
+            if to_the_right(column) {
+                out.extend(padding);
+                out.push_str(text);
+            } else {
+                out.push_str(text);
+                out.extend(padding);
+            }
+        }
+        out.truncate(out.trim_end_matches(' ').len());
+        out.push('\n');
     }
 }
 
@@ -122,35 +140,28 @@ impl RowWriter for TableWriter {
     }
 
     fn flush(&mut self, out: &mut dyn Write) -> Result<(), ShellError> {
-        self.release(out)?;
+        if !self.held.is_empty() {
+            self.release(out)?;
+        }
         Ok(out.flush()?)
     }
 
     fn finish(&mut self, out: &mut dyn Write) -> Result<(), ShellError> {
-        self.flush(out)
+        self.release(out)?;
+        Ok(out.flush()?)
     }
 }
 
-/// Control characters as escapes: a line break would tear the table, an escape sequence in a
-/// stored text could drive the terminal.
+/// Control characters as escapes, but for line breaks: an escape sequence in a stored text could
+/// drive the terminal.
 fn visible(text: &str) -> String {
-    if !text.contains(|c: char| c.is_control()) {
+    let is_harmful = |c: char| c.is_control() && c != '\n';
+    if !text.contains(is_harmful) {
         return text.to_string();
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if c.is_control() { escaped.extend(c.escape_default()) } else { escaped.push(c) }
+        if is_harmful(c) { escaped.extend(c.escape_default()) } else { escaped.push(c) }
     }
     escaped
-}
-
-fn pad(text: &str, width: usize, to_the_right: bool, is_last: bool, line: &mut String) {
-    let missing = width.saturating_sub(text.width());
-    if to_the_right {
-        line.extend(std::iter::repeat_n(' ', missing));
-    }
-    line.push_str(text);
-    if !to_the_right && !is_last {
-        line.extend(std::iter::repeat_n(' ', missing));
-    }
 }
