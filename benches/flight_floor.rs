@@ -6,6 +6,8 @@
 //!
 //! Prints `ready flight=<host:port>` and serves until its standard input closes.
 
+#![allow(clippy::expect_used)]
+
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -65,8 +67,8 @@ impl Floor {
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>, Status> {
         let ticket = TicketStatementQuery { statement_handle: sql.as_bytes().to_vec().into() };
-        let endpoint = FlightEndpoint::new()
-            .with_ticket(Ticket::new(ticket.as_any().encode_to_vec()));
+        let endpoint =
+            FlightEndpoint::new().with_ticket(Ticket::new(ticket.as_any().encode_to_vec()));
         let info = FlightInfo::new()
             .try_with_schema(&self.schema())
             .map_err(|error| Status::internal(error.to_string()))?

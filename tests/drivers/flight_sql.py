@@ -14,6 +14,7 @@ from server import ROOT_PASSWORD, Server
 
 _TYPE_PREFIX = "type.googleapis.com/arrow.flight.protocol.sql."
 _VARINT, _BYTES = 0, 2
+CALL_SECONDS_MAX = 120
 
 
 def _varint(value: int) -> bytes:
@@ -91,7 +92,7 @@ class RawClient:
     """Flight SQL calls on one FlightClient with a bearer token."""
 
     def __init__(self, server: Server, user: str = "root", password: str = ROOT_PASSWORD):
-        self.client, self.options = server.flight(user, password)
+        self.client, self.options = server.flight(user, password, CALL_SECONDS_MAX)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -130,12 +131,14 @@ class RawClient:
     def put(
         self, cmd: bytes, schema: pa.Schema, batches: list[pa.RecordBatch] | None = None
     ) -> int:
-        """DoPut of a command that answers with a row count. Reads the answer before it
-        half-closes, as the C++ and Java clients do."""
+        """DoPut of a command that answers with a row count. Without parameters it reads the
+        answer before it half-closes, as the C++ and Java clients do; with some, after it."""
         descriptor = flight.FlightDescriptor.for_command(cmd)
         writer, answers = self.client.do_put(descriptor, schema, options=self.options)
         for batch in batches or []:
             writer.write_batch(batch)
+        if len(schema):
+            writer.done_writing()
         answer = answers.read()
         writer.close()
         assert answer is not None, "no PutResult"

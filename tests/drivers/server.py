@@ -160,9 +160,9 @@ class Server:
         return flightsql.connect(self.uri, db_kwargs=settings, autocommit=True)
 
     def flight(
-        self, user: str = "root", password: str = ROOT_PASSWORD
+        self, user: str = "root", password: str = ROOT_PASSWORD, seconds_max: float | None = None
     ) -> tuple[flight.FlightClient, flight.FlightCallOptions]:
         """A raw Flight client and the call options that carry its bearer token."""
         client = flight.FlightClient(self.uri)
         token = client.authenticate_basic_token(user, password)
-        return client, flight.FlightCallOptions(headers=[token])
+        return client, flight.FlightCallOptions(headers=[token], timeout=seconds_max)

@@ -13,10 +13,6 @@ use crate::session::Session;
 use crate::session_state;
 use crate::{EngineError, EngineSettings, MetadataView, secrets};
 
-/// Password hashes computed at the same time: each costs 19 MiB and a core for tens of
-/// milliseconds.
-const PASSWORD_HASHES_MAX: usize = 2;
-
 /// Everything behind the wire. One per process; shared as `Arc`.
 pub struct Engine {
     pub(crate) settings: EngineSettings,
@@ -25,7 +21,6 @@ pub struct Engine {
     pub(crate) template: SessionState,
     pub(crate) execution: ExecutionRuntime,
     scan_pool: Arc<ScanPool>,
-    password_permits: tokio::sync::Semaphore,
     token_secret: [u8; secrets::TOKEN_SECRET_BYTES],
     root_password_written: bool,
 }
@@ -64,7 +59,6 @@ impl Engine {
             template,
             execution,
             scan_pool,
-            password_permits: tokio::sync::Semaphore::new(PASSWORD_HASHES_MAX),
             token_secret,
             root_password_written,
         }))
@@ -91,15 +85,12 @@ impl Engine {
         &self.token_secret
     }
 
-    /// Checks a user's password. Costs the same whether or not the user exists.
+    /// Checks a user's password. Costs the same whether or not the user exists: a core for tens
+    /// of milliseconds and 19 MiB, so the caller bounds how many checks run at once.
     ///
     /// # Errors
     /// `Unauthenticated` when they do not match.
     pub async fn sign_in(&self, user: &str, password: &str) -> Result<Principal, EngineError> {
-        let _permit =
-            self.password_permits.acquire().await.map_err(|error| {
-                EngineError::internal("wait for a turn to check a password", error)
-            })?;
         let (user, password) = (user.to_owned(), password.to_owned());
         let catalog = Arc::clone(&self.catalog);
         self.execution.run_blocking(move || Ok(catalog.verify_password(&user, &password)?)).await
@@ -117,6 +108,12 @@ impl Engine {
                 format!("user '{user}' is no more, sign in as another"),
             )
         })
+    }
+
+    /// When the user's password or role was last set, µs since the Unix epoch: what was verified
+    /// before says nothing of the user any more. `None` for a user that does not exist.
+    pub fn user_changed_at_us(&self, user: &str) -> Option<i64> {
+        self.catalog.snapshot().user(user).map(|user| user.updated_at_us)
     }
 
     /// A new session of `principal`.

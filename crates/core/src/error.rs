@@ -117,6 +117,9 @@ impl From<SqlError> for EngineError {
 
 impl From<TablesError> for EngineError {
     fn from(error: TablesError) -> Self {
+        if let Some(own) = own_error_in(&error) {
+            return own;
+        }
         Self {
             kind: error.kind(),
             message: error.to_string(),
@@ -128,6 +131,9 @@ impl From<TablesError> for EngineError {
 
 impl From<DataFusionError> for EngineError {
     fn from(error: DataFusionError) -> Self {
+        if let Some(own) = own_error_in(&error) {
+            return own;
+        }
         Self {
             kind: kalamdb_tables::kind_of(&error),
             message: plain_message(&error),
@@ -135,6 +141,19 @@ impl From<DataFusionError> for EngineError {
             source: Some(Box::new(error)),
         }
     }
+}
+
+/// The engine's own error that travelled through a plan or an ingest, as it was.
+fn own_error_in(error: &(dyn Error + 'static)) -> Option<EngineError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(EngineError { kind, message, position, .. }) = error.downcast_ref() {
+            let (kind, message, position) = (*kind, message.clone(), *position);
+            return Some(EngineError { kind, message, position, source: None });
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The innermost message on one line, without the library's prefixes, hints and backtraces.
@@ -175,5 +194,17 @@ mod tests {
         let inner = DataFusionError::Plan("column 'x' not found,\n  try 'y'".into());
         let nested = DataFusionError::Context("while planning".into(), Box::new(inner));
         assert_eq!(EngineError::from(nested).to_string(), "column 'x' not found, try 'y'");
+    }
+
+    #[test]
+    fn an_own_error_keeps_its_kind_on_the_way_through_a_plan() {
+        let own = EngineError::invalid("cannot read the upload");
+        let nested = DataFusionError::Context(
+            "while reading".into(),
+            Box::new(DataFusionError::External(Box::new(own))),
+        );
+        let error = EngineError::from(nested);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), "cannot read the upload");
     }
 }

@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use futures::{Stream, TryStreamExt};
-use kalamdb_commons::{ColumnType, ErrorKind, Principal, TableOptions, TableType};
-use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, TableEntry, TableName};
+use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_sql::{CatalogSnapshot, CreateTable, RESERVED_NAMESPACES, TableEntry, TableName};
 
 use crate::session::Session;
 use crate::{BatchStream, Engine, EngineError};
@@ -85,6 +85,12 @@ struct IngestRun {
 
 impl IngestRun {
     async fn run(self, batches: BatchStream) -> Result<u64, EngineError> {
+        if self.name.namespace.as_deref().is_some_and(|name| RESERVED_NAMESPACES.contains(&name)) {
+            return Err(EngineError::new(
+                ErrorKind::PermissionDenied,
+                format!("table '{}' belongs to the server and cannot be written", self.name),
+            ));
+        }
         let catalog = self.engine.catalog.snapshot();
         let existing = catalog.resolve_table(&self.principal, "", &self.name);
         match (existing, self.request.if_exists, self.request.if_missing) {
@@ -121,7 +127,7 @@ impl IngestRun {
 
     /// Creates the table together with its rows: others see both or neither.
     async fn create(self, batches: BatchStream) -> Result<u64, EngineError> {
-        let definition = self.definition()?;
+        let definition = CreateTable::for_schema(self.name.clone(), &self.request.schema)?;
         let (run, (entry, catalog)) = self
             .blocking(move |run| {
                 Ok(run.engine.catalog.stage_table(&run.principal, "", &definition)?)
@@ -138,30 +144,6 @@ impl IngestRun {
         })
         .await?;
         Ok(count)
-    }
-
-    /// The table the stream's schema describes.
-    fn definition(&self) -> Result<CreateTable, EngineError> {
-        let columns = self.request.schema.fields().iter().map(|field| {
-            Ok(NewColumn {
-                name: field.name().clone(),
-                column_type: ColumnType::from_arrow(field).map_err(|error| {
-                    EngineError::invalid(format!("column '{}': {error}", field.name()))
-                })?,
-                nullable: true,
-                default: None,
-                comment: None,
-            })
-        });
-        Ok(CreateTable {
-            name: self.name.clone(),
-            if_not_exists: false,
-            table_type: TableType::Shared,
-            columns: columns.collect::<Result<_, EngineError>>()?,
-            primary_key: Vec::new(),
-            options: TableOptions::default(),
-            comment: None,
-        })
     }
 
     /// Runs `work`, which commits, on a blocking thread; gives the run back with its result.

@@ -13,6 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
+use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::CatalogSnapshot;
 use kalamdb_tables::{CancelFlag, StatementContext};
@@ -154,19 +155,37 @@ impl QueryRun {
     ) -> Result<(), EngineError> {
         let mut clock = ComputeClock::new(self.timeout);
         for values in bindings {
-            if !self.run_once(values.as_ref(), &sender, &mut clock).await? {
-                break;
+            let mut attempt = 1;
+            loop {
+                let mut answered = false;
+                let done = self.run_once(values.as_ref(), &sender, &mut clock, &mut answered);
+                match done.await {
+                    // A table changed between the plan and its view: nothing was sent yet, so
+                    // the statement is planned again.
+                    Err(error)
+                        if error.kind() == ErrorKind::Conflict
+                            && !answered
+                            && attempt < STATEMENT_ATTEMPTS_MAX =>
+                    {
+                        attempt += 1;
+                    }
+                    Err(error) => return Err(error),
+                    Ok(true) => break,
+                    Ok(false) => return Ok(()),
+                }
             }
         }
         Ok(())
     }
 
-    /// Runs the plan once; false when nobody listens any more.
+    /// Runs the plan once; false when nobody listens any more. `answered` tells whether rows
+    /// were sent.
     async fn run_once(
         &self,
         values: Option<&ParamValues>,
         sender: &mpsc::Sender<Result<RecordBatch, EngineError>>,
         clock: &mut ComputeClock,
+        answered: &mut bool,
     ) -> Result<bool, EngineError> {
         let (prepared, catalog) = self.engine.refresh(&self.principal, &self.prepared)?;
         let PreparedPlan::Relational(plan) = &prepared.plan else {
@@ -177,7 +196,11 @@ impl QueryRun {
         let mut batches = runnable.start()?;
         while let Some(batch) = clock.run(batches.next()).await? {
             let batch = wire_schema::conform(batch?, &self.prepared.schema)?;
-            if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            *answered = true;
+            if sender.send(Ok(batch)).await.is_err() {
                 return Ok(false);
             }
         }

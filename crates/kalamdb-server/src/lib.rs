@@ -18,7 +18,9 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+mod described;
 pub mod flight;
+mod panics;
 pub mod proto;
 pub mod serve;
 pub mod status;

@@ -13,11 +13,14 @@ use kalamdb_core::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::config::{ServeArgs, ServerConfig, TlsFiles};
+use crate::described::{self, Described};
 use crate::flight::FlightServer;
+use crate::panics;
 use crate::telemetry::{self, Probes};
 
 /// Calls that one connection may have open; JDBC opens many.
@@ -44,6 +47,10 @@ const ERROR_RESETS_MAX: usize = 1024;
 const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long running statements may go on after SIGTERM.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How often the drain looks whether calls are still open.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long connections may take to close once no call is open on them.
+const CLOSE_MAX: Duration = Duration::from_millis(500);
 /// How long tasks that did not end may keep the process.
 const RUNTIME_STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -55,6 +62,7 @@ const RUNTIME_STOP_MAX: Duration = Duration::from_secs(2);
 pub fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     let config = ServerConfig::resolve(arguments)?;
     telemetry::start_logging(&config.log, config.log_format)?;
+    panics::install_hook();
     let probes = Probes::new(telemetry::start_metrics()?);
     let tls = config.tls.as_ref().map(tls_config).transpose()?;
     let engine = Engine::open(config.engine.clone())
@@ -95,16 +103,17 @@ async fn serve(
     tokio::spawn(probes.clone().serve(metrics_listener));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<FlightServiceServer<FlightServer>>().await;
-    let service = FlightServiceServer::new(flight)
+    let service = FlightServiceServer::new(flight.clone())
         .max_decoding_message_size(config.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
 
     let stop = CancellationToken::new();
     let incoming =
         TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+    let routes = Routes::new(Described(service)).add_service(Described(health_service));
+    let routes = routes.into_axum_router().fallback(described::unknown_service);
     let server = transport(tls)?
-        .add_service(health_service)
-        .add_service(service)
+        .add_routes(Routes::from(routes))
         .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let mut server = pin!(server.into_future());
     probes.set_ready(true);
@@ -119,15 +128,26 @@ async fn serve(
     health.set_not_serving::<FlightServiceServer<FlightServer>>().await;
     stop.cancel();
     tokio::select! {
-        ended = tokio::time::timeout(DRAIN_MAX, server) => match ended {
-            Ok(ended) => ended.context("the server stopped"),
-            Err(_) => {
-                tracing::warn!("statements still run after {DRAIN_MAX:?}, cutting them off");
-                Ok(())
-            }
-        },
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        ended = &mut server => return ended.context("the server stopped"),
+        () = drained(&flight) => {}
+        () = tokio::time::sleep(DRAIN_MAX) => {
+            tracing::warn!("statements still run after {DRAIN_MAX:?}, cutting them off");
+            return Ok(());
+        }
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    }
+    // A client that never said a word would keep its connection open for ever.
+    match tokio::time::timeout(CLOSE_MAX, server).await {
+        Ok(ended) => ended.context("the server stopped"),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Waits until no call is open.
+async fn drained(flight: &FlightServer) {
+    while flight.open_calls() > 0 {
+        tokio::time::sleep(DRAIN_POLL).await;
     }
 }
 

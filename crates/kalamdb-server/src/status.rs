@@ -46,8 +46,8 @@ pub fn from_engine(error: &EngineError) -> Status {
         metadata.insert(SQLSTATE_KEY, value);
     }
     if let Some((line, column)) = error.position() {
-        metadata.insert(LINE_KEY, MetadataValue::from(line as u64));
-        metadata.insert(COLUMN_KEY, MetadataValue::from(column as u64));
+        metadata.insert(LINE_KEY, MetadataValue::from(line));
+        metadata.insert(COLUMN_KEY, MetadataValue::from(column));
     }
     Status::with_metadata(code(error.kind()), one_line(&error.to_string()), metadata)
 }

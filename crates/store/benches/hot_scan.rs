@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p kalamdb-store --bench hot_scan`. The table: 1M rows of 10 columns, about 100
 //! bytes a row.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::Arc;

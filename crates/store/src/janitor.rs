@@ -134,7 +134,7 @@ impl Housekeeping {
         let mut round: u32 = 0;
         while stopped.recv_timeout(ROUND_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             round = round.wrapping_add(1);
-            let trim_log = round % ROUNDS_PER_LOG_TRIM == 0;
+            let trim_log = round.is_multiple_of(ROUNDS_PER_LOG_TRIM);
             if let Err(error) = self.round(trim_log) {
                 // Nothing is lost by trying again in the next round.
                 tracing::warn!(%error, "housekeeping");

@@ -133,6 +133,9 @@ impl std::fmt::Debug for ReadView {
     }
 }
 
+/// A key and its value, as RocksDB holds them.
+pub(crate) type KeyValue<'a> = (&'a [u8], &'a [u8]);
+
 /// An iterator that keeps its view, and so its snapshot and database, alive.
 pub(crate) struct OwnedIter {
     /// Borrows the database of `_view`; declared, and so dropped, before it.
@@ -184,7 +187,7 @@ impl OwnedIter {
 
     /// The key and value it stands at; `None` past the end. An iterator that stopped because
     /// of an error looks like one at the end: this tells them apart.
-    pub(crate) fn item(&self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    pub(crate) fn item(&self) -> Result<Option<KeyValue<'_>>, StoreError> {
         match self.iter.item() {
             Some(item) => Ok(Some(item)),
             None => {

@@ -209,14 +209,15 @@ fn kind_of_foreign(error: &DataFusionError) -> ErrorKind {
         DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourceExhausted,
         DataFusionError::Internal(_)
         | DataFusionError::IoError(_)
-        | DataFusionError::External(_)
         | DataFusionError::ExecutionJoin(_) => ErrorKind::Internal,
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::MemoryError(_) => ErrorKind::ResourceExhausted,
             ArrowError::NotYetImplemented(_) => ErrorKind::Unsupported,
-            ArrowError::IoError(..) | ArrowError::ExternalError(_) => ErrorKind::Internal,
+            ArrowError::IoError(..) => ErrorKind::Internal,
             _ => ErrorKind::InvalidInput,
         },
+        // What is left, foreign errors included, says what a function thinks of its arguments
+        // (a regular expression that cannot be read).
         _ => ErrorKind::InvalidInput,
     }
 }

@@ -101,6 +101,7 @@ impl Database {
             context.principal.clone(),
         ));
         state.config_mut().set_extension(Arc::clone(context));
+        state.mark_start_execution();
         state
     }
 

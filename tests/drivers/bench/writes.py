@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from bench.measure import fsync_ms, latencies_ms, percentile
+from bench.measure import FsyncFloor, latencies_ms, percentile
 from bench.report import Report, Row
 from bench.setting import Setting
 from bench.tables import MESSAGES_SQL, messages
@@ -24,8 +24,6 @@ CLIENTS = 16
 CLIENT_PROCESSES = 4
 CLIENT_SECONDS = 5.0
 INGEST_ROWS_A_SECOND_MIN = 1e6
-INGEST_100K_SECONDS_MAX = 0.1
-GROUP_FACTOR_MIN = 10.0
 INGEST_BATCH_ROWS = 65_536
 
 
@@ -33,10 +31,8 @@ def run(setting: Setting, report: Report) -> None:
     """Ingest beside DuckDB on a file; single rows beside one fsync."""
     report.section("Durable writes")
     _ingest(setting, report)
-    floor = fsync_ms(setting.directory)
-    report.add(Row("append 512 bytes and fdatasync (floor)", floor, "ms"))
-    _single_rows(setting, report, floor)
-    _many_clients(setting, report, floor)
+    fsync = _single_rows(setting, report)
+    _many_clients(setting, report, fsync)
 
 
 def _ingest(setting: Setting, report: Report) -> None:
@@ -84,13 +80,17 @@ def _duckdb_seconds(data: pa.Table) -> float:
     return seconds
 
 
-def _single_rows(setting: Setting, report: Report, fsync: float) -> None:
+def _single_rows(setting: Setting, report: Report) -> float:
+    """Single-row statements in turn with SELECT 1 and a bare fsync; returns the fsync's cost."""
     numbers = itertools.count(1)
+    floor = FsyncFloor(setting.directory)
     with setting.server.adbc() as connection, RawClient(setting.server) as raw:
         with connection.cursor() as adbc, connection.cursor() as bound:
             adbc.execute("CREATE TABLE bench.single (id BIGINT PRIMARY KEY, v TEXT)")
             prepared = "INSERT INTO bench.single VALUES (?, ?)"
             calls = {
+                "fdatasync in place (floor)": floor.overwrite,
+                "fdatasync of a growing file": floor.append,
                 "SELECT 1, raw": lambda i: raw.query(f"SELECT 1 AS one, {i} AS i"),
                 "INSERT of one row, raw": lambda i: raw.update(
                     f"INSERT INTO bench.single VALUES ({next(numbers)}, 'x')"
@@ -104,20 +104,26 @@ def _single_rows(setting: Setting, report: Report, fsync: float) -> None:
                 ),
             }
             taken = latencies_ms(calls, SINGLE_ROUNDS)
+    floor.close()
+    fsync = statistics.median(taken["fdatasync in place (floor)"])
     for name, values in taken.items():
-        if name.startswith("SELECT"):
+        note = f"p99 {percentile(values, 0.99):.3g} ms"
+        median = statistics.median(values)
+        if "INSERT" not in name:
+            report.add(Row(f"{name}, p50", median, "ms", note=note))
             continue
-        floor = statistics.median(taken[f"SELECT 1, {name.rsplit(', ', 1)[1]}"]) + 2 * fsync
+        bound = statistics.median(taken[f"SELECT 1, {name.rsplit(', ', 1)[1]}"]) + 2 * fsync
         report.add(
             Row(
                 f"{name}, p50",
-                statistics.median(values),
+                median,
                 "ms",
-                against={"SELECT 1 + 2 fsync": floor},
-                target=floor,
-                note=f"p99 {percentile(values, 0.99):.3g} ms",
+                against={"SELECT 1 + 2 fsync": bound},
+                target=bound,
+                note=note,
             )
         )
+    return fsync
 
 
 def _insert_for(address: str, first: int, clients: int, barrier, counts) -> None:
@@ -168,17 +174,13 @@ def _many_clients(setting: Setting, report: Report, fsync: float) -> None:
     one = _rate(setting, 1, 1, 1)
     many = _rate(setting, 100, CLIENT_PROCESSES, CLIENTS // CLIENT_PROCESSES)
     per_fsync = 1e3 / fsync
-    report.add(
-        Row("1 client inserting single rows", one, "rows/s", against={"1 / fsync": per_fsync})
-    )
+    report.add(Row("1 client, single rows", one, "rows/s", against={"1 / fsync": per_fsync}))
     report.add(
         Row(
-            f"{CLIENTS} clients inserting single rows",
+            f"{CLIENTS} clients, single rows",
             many,
             "rows/s",
             against={"1 client": one, "1 / fsync": per_fsync},
-            target=GROUP_FACTOR_MIN * per_fsync,
-            at_least=True,
-            note="clients are Python and share the cores",
+            note="the clients are Python and take most of the cores",
         )
     )

@@ -7,7 +7,8 @@ use tonic::Code;
 use super::request::{PREPARE, Request, any, field};
 use super::tickets::handle_of;
 use super::{
-    Case, INVALID, INVALID_OR_NOT_FOUND, INVALID_OR_UNSUPPORTED, NOT_FOUND, OK, UNSUPPORTED,
+    Case, INVALID, INVALID_OR_NOT_FOUND, INVALID_OR_UNSUPPORTED, NOT_FOUND, OK, OK_OR_INVALID,
+    UNSUPPORTED,
 };
 use crate::server::Server;
 

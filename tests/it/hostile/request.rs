@@ -27,6 +27,8 @@ pub enum Request {
     Get(Vec<u8>),
     /// DoPut, answers read to their end.
     Put(Vec<FlightData>),
+    /// DoPut that binds parameters, then GetFlightInfo and DoGet of the same command.
+    BindAndQuery(Vec<FlightData>),
     /// DoExchange, answers read to their end.
     Exchange(Vec<FlightData>),
     /// DoAction, answers read to their end.
@@ -74,6 +76,12 @@ impl Request {
                 let messages = stream::iter(messages.clone());
                 drain(client.do_put(call(messages, authorization)).await?.into_inner()).await
             }
+            Self::BindAndQuery(messages) => {
+                let command = messages[0].flight_descriptor.clone().expect("a command");
+                let messages = stream::iter(messages.clone());
+                drain(client.do_put(call(messages, authorization)).await?.into_inner()).await?;
+                fetch(&mut client, command, authorization).await
+            }
             Self::Exchange(messages) => {
                 let messages = stream::iter(messages.clone());
                 drain(client.do_exchange(call(messages, authorization)).await?.into_inner()).await
@@ -94,7 +102,11 @@ impl Request {
                 }));
                 drain(client.handshake(call(messages, authorization)).await?.into_inner()).await
             }
-            Self::Query(sql) => query(&mut client, sql, authorization).await,
+            Self::Query(sql) => {
+                let command = CommandStatementQuery { query: sql.clone(), transaction_id: None };
+                let command = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+                fetch(&mut client, command, authorization).await
+            }
             Self::Update(sql) => {
                 let messages = stream::iter([update_message(sql)]);
                 drain(client.do_put(call(messages, authorization)).await?.into_inner()).await
@@ -157,14 +169,12 @@ fn call<T>(message: T, authorization: Option<&[u8]>) -> Call<T> {
     call
 }
 
-async fn query(
+async fn fetch(
     client: &mut FlightServiceClient<Channel>,
-    sql: &str,
+    command: FlightDescriptor,
     authorization: Option<&[u8]>,
 ) -> Result<(), Status> {
-    let command = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
-    let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
-    let info = client.get_flight_info(call(descriptor, authorization)).await?.into_inner();
+    let info = client.get_flight_info(call(command, authorization)).await?.into_inner();
     for endpoint in info.endpoint {
         let ticket = endpoint.ticket.expect("a ticket");
         drain(client.do_get(call(ticket, authorization)).await?.into_inner()).await?;

@@ -21,8 +21,8 @@ use tonic::Code;
 use super::request::{Request, put_message};
 use super::tickets::handle_of;
 use super::{
-    Case, EXISTS, INVALID, INVALID_OR_NOT_FOUND, INVALID_OR_UNSUPPORTED, NOT_FOUND, PROTECTED,
-    UNSUPPORTED,
+    Case, EXISTS, INVALID, INVALID_OR_NOT_FOUND, INVALID_OR_UNSUPPORTED, NOT_FOUND, OK_OR_INVALID,
+    PROTECTED, UNSUPPORTED,
 };
 use crate::client::ingest_command;
 use crate::random;
@@ -211,7 +211,6 @@ async fn wrong_batches() -> Vec<Case> {
         ("a NOT NULL column missing", batch(vec![("id", id())])),
         ("the key missing", batch(vec![("name", name())])),
         ("a column twice", batch(vec![("id", id()), ("name", name()), ("name", name())])),
-        ("no columns", empty),
         ("a list for a number", batch(vec![("id", list), ("name", name())])),
         ("text for a number", batch(vec![("id", name()), ("name", name())])),
         (
@@ -234,8 +233,10 @@ async fn wrong_batches() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, batch) in batches {
         let request = Request::Put(messages(&into_target(), vec![batch]).await);
-        cases.push(Case::new(format!("upload: {name}"), request, INVALID));
+        cases.push(Case::new(format!("upload: {name}"), request, INVALID_OR_NOT_FOUND));
     }
+    let request = Request::Put(messages(&into_target(), vec![empty]).await);
+    cases.push(Case::new("upload: no columns and no rows", request, OK_OR_INVALID));
     // The good first batch must go with the bad second one.
     let bad = batch(vec![
         ("id", Arc::new(Int64Array::from(vec![1]))),
@@ -328,8 +329,6 @@ async fn wrong_bindings(server: &Server) -> Vec<Case> {
             messages(&update, vec![three(list.clone(), text("a"), number(1))]).await,
             INVALID,
         ),
-        ("too many", messages(&query, vec![three(number(1), number(2), number(3))]).await, INVALID),
-        ("a list to a query", messages(&query, vec![one(list)]).await, INVALID),
         (
             "a query run as an update",
             messages(&query_as_update, vec![one(number(1))]).await,
@@ -337,10 +336,19 @@ async fn wrong_bindings(server: &Server) -> Vec<Case> {
         ),
         ("an unknown handle", messages(&unknown, vec![one(number(1))]).await, INVALID_OR_NOT_FOUND),
     ];
-    bindings
+    let mut cases: Vec<Case> = bindings
         .into_iter()
         .map(|(name, messages, expected)| {
             Case::new(format!("bind: {name}"), Request::Put(messages), expected)
         })
-        .collect()
+        .collect();
+    for (name, parameters) in [
+        ("too many", three(number(1), number(2), number(3))),
+        ("a list", one(list)),
+        ("a word", one(text("one"))),
+    ] {
+        let request = Request::BindAndQuery(messages(&query, vec![parameters]).await);
+        cases.push(Case::new(format!("bind to a query: {name}"), request, INVALID));
+    }
+    cases
 }

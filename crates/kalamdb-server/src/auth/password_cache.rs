@@ -9,12 +9,21 @@ use parking_lot::Mutex;
 use super::SigningKey;
 use super::signing::SIGNATURE_BYTES;
 
-/// How long a verified password is believed; a changed password may be used this much longer.
+/// How long a verified password is believed.
 pub(super) const BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// Verified passwords remembered.
 const ENTRIES_MAX: usize = 1024;
 
-/// Verified passwords by a keyed hash of name and password; the passwords are not kept.
+/// A user name and password, and when the user was last changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) user: &'a str,
+    pub(super) password: &'a str,
+    pub(super) changed_at_us: i64,
+}
+
+/// Verified passwords by a keyed hash of name, password and the moment the user was last changed:
+/// a new password ends the belief in the old one. The passwords are not kept.
 #[derive(Debug)]
 pub(super) struct PasswordCache {
     key: SigningKey,
@@ -27,14 +36,14 @@ impl PasswordCache {
     }
 
     /// True when the pair was verified not long ago.
-    pub(super) fn contains(&self, user: &str, password: &str, now: Instant) -> bool {
-        let verified_at = self.verified_at.lock().get(&self.digest(user, password)).copied();
+    pub(super) fn contains(&self, login: &Login<'_>, now: Instant) -> bool {
+        let verified_at = self.verified_at.lock().get(&self.digest(login)).copied();
         verified_at.is_some_and(|at| now.saturating_duration_since(at) < BELIEVED_FOR)
     }
 
     /// Remembers a verified pair.
-    pub(super) fn insert(&self, user: &str, password: &str, now: Instant) {
-        let digest = self.digest(user, password);
+    pub(super) fn insert(&self, login: &Login<'_>, now: Instant) {
+        let digest = self.digest(login);
         let mut verified_at = self.verified_at.lock();
         if verified_at.len() >= ENTRIES_MAX {
             verified_at.retain(|_, at| now.saturating_duration_since(*at) < BELIEVED_FOR);
@@ -44,8 +53,10 @@ impl PasswordCache {
         }
     }
 
-    fn digest(&self, user: &str, password: &str) -> [u8; SIGNATURE_BYTES] {
-        let mut message = Vec::with_capacity(8 + user.len() + password.len());
+    fn digest(&self, login: &Login<'_>) -> [u8; SIGNATURE_BYTES] {
+        let Login { user, password, changed_at_us } = login;
+        let mut message = Vec::with_capacity(16 + user.len() + password.len());
+        message.extend_from_slice(&changed_at_us.to_be_bytes());
         message.extend_from_slice(&(user.len() as u64).to_be_bytes());
         message.extend_from_slice(user.as_bytes());
         message.extend_from_slice(password.as_bytes());
@@ -58,12 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verified_pair_is_believed_for_a_while() {
+    fn a_verified_login_is_believed_for_a_while() {
         let cache = PasswordCache::new(SigningKey::derive(&[0; 32], "passwords"));
         let now = Instant::now();
-        cache.insert("ab", "c", now);
-        assert!(cache.contains("ab", "c", now));
-        assert!(!cache.contains("a", "bc", now));
-        assert!(!cache.contains("ab", "c", now + BELIEVED_FOR));
+        let login = Login { user: "ab", password: "c", changed_at_us: 7 };
+        cache.insert(&login, now);
+        assert!(cache.contains(&login, now));
+        assert!(!cache.contains(&Login { user: "a", password: "bc", ..login }, now));
+        assert!(!cache.contains(&Login { changed_at_us: 8, ..login }, now));
+        assert!(!cache.contains(&login, now + BELIEVED_FOR));
     }
 }

@@ -11,7 +11,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::attempts::FailedAttempts;
-use super::password_cache::PasswordCache;
+use super::password_cache::{Login, PasswordCache};
 use super::{BearerTokens, Credentials, SigningKey};
 use crate::status;
 
@@ -106,7 +106,10 @@ impl Authenticator {
     }
 
     async fn verify_password(&self, user: &str, password: &str) -> Result<Principal, Status> {
-        if self.verified.contains(user, password, Instant::now()) {
+        // Taken before the check: a password set meanwhile is not taken for verified.
+        let changed_at_us = self.engine.user_changed_at_us(user).unwrap_or_default();
+        let login = Login { user, password, changed_at_us };
+        if self.verified.contains(&login, Instant::now()) {
             return self.current_principal(user);
         }
         let _waiting = WaitingGuard::enter(&self.waiting)?;
@@ -114,7 +117,7 @@ impl Authenticator {
             status::refuse(ErrorKind::Unavailable, "the server is shutting down, try again later")
         })?;
         // Whoever held the turn before may have verified the same password.
-        if self.verified.contains(user, password, Instant::now()) {
+        if self.verified.contains(&login, Instant::now()) {
             return self.current_principal(user);
         }
         if self.failures.is_locked(user, Instant::now()) {
@@ -125,7 +128,7 @@ impl Authenticator {
         }
         match self.engine.sign_in(user, password).await {
             Ok(principal) => {
-                self.verified.insert(user, password, Instant::now());
+                self.verified.insert(&login, Instant::now());
                 Ok(principal)
             }
             Err(error) => Err(self.failed(user, &error)),

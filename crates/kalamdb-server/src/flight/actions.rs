@@ -20,7 +20,7 @@ use super::context::RequestContext;
 use super::statements::{self, PreparedStatement};
 use super::tickets::{self, Redeemed};
 use super::{Shared, info, request, session_options};
-use crate::proto::v1::CreatePreparedStatementResult;
+use crate::proto::v1::{CloseSessionRequest, CreatePreparedStatementResult};
 use crate::status;
 
 /// Every action offered, with what ListActions says about it.
@@ -81,7 +81,10 @@ pub async fn do_action(
             let result = session_options::set(shared, context, body);
             Ok(Some(result.encode_to_vec().into()))
         }
-        "CloseSession" => Ok(Some(session_options::close(shared, context).encode_to_vec().into())),
+        "CloseSession" => {
+            let CloseSessionRequest {} = decode(&action.body)?;
+            Ok(Some(session_options::close(shared, context).encode_to_vec().into()))
+        }
         other => Err(unknown_action(other)),
     }
 }

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -62,6 +62,10 @@ impl FlightEncoder {
     /// The next message of the pending parts; a part that comes out too large is halved.
     fn encode_pending(&mut self) -> Option<Result<FlightData, Status>> {
         while let Some(part) = self.pending.pop_front() {
+            if part.num_rows() == 1 && data_bytes(&part) > MESSAGE_BYTES_MAX {
+                // Known before encoding, which would copy it once more.
+                return Some(Err(row_too_large(&part, data_bytes(&part))));
+            }
             let message = match self.encoder.encode(&part) {
                 Ok(message) => message,
                 Err(error) => return Some(Err(error)),
@@ -146,16 +150,7 @@ impl Stream for FlightEncoder {
 /// Cuts a batch into parts of about the target size. Parts share the batch's buffers.
 fn cut(batch: &RecordBatch, parts: &mut VecDeque<RecordBatch>) {
     let rows = batch.num_rows();
-    let bytes: usize = batch
-        .columns()
-        .iter()
-        .map(|column| {
-            column
-                .to_data()
-                .get_slice_memory_size()
-                .unwrap_or_else(|_| column.get_array_memory_size())
-        })
-        .sum();
+    let bytes = data_bytes(batch);
     let count = bytes.div_ceil(MESSAGE_BYTES_TARGET).clamp(1, rows.max(1));
     if count == 1 {
         parts.push_back(batch.clone());
@@ -168,6 +163,14 @@ fn cut(batch: &RecordBatch, parts: &mut VecDeque<RecordBatch>) {
         parts.push_back(batch.slice(offset, length));
         offset += length;
     }
+}
+
+/// Bytes of the rows themselves, whatever buffers they share.
+fn data_bytes(batch: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(bytes).sum()
 }
 
 fn same_types(batch: &SchemaRef, announced: &SchemaRef) -> bool {
@@ -223,7 +226,7 @@ fn defect() -> Status {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{Int64Array, StringArray};
     use arrow_flight::decode::FlightRecordBatchStream;
     use arrow_flight::error::FlightError;
     use futures::{TryStreamExt, stream};

@@ -109,6 +109,7 @@ async fn fetch(
         shared: Arc::clone(shared),
         session_key: context.session_key.clone(),
         ended: false,
+        _open: Arc::clone(&shared.open_calls),
     };
     let stream = ResultStream {
         messages: encode::guarded(encoder).boxed(),
@@ -148,6 +149,7 @@ struct Running {
     shared: Arc<Shared>,
     session_key: SessionKey,
     ended: bool,
+    _open: Arc<()>,
 }
 
 impl Stream for ResultStream {

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     statements: Registry<Statement>,
     prepared: Registry<PreparedStatement>,
     metadata: metadata::StaticAnswers,
+    /// One clone for each call that is being answered.
+    open_calls: Arc<()>,
 }
 
 /// The Flight service over an engine. Cheap to clone.
@@ -82,9 +84,15 @@ impl FlightServer {
             statements: Registry::new(STATEMENT_BOUNDS),
             prepared: Registry::new(PREPARED_BOUNDS),
             metadata: metadata::StaticAnswers::new(statement_timeout)?,
+            open_calls: Arc::new(()),
             engine,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Calls that are being answered, results on their way to clients included.
+    pub fn open_calls(&self) -> usize {
+        Arc::strong_count(&self.shared.open_calls) - 1
     }
 
     /// Forgets what nobody has used for long, again and again. Runs until dropped.
@@ -105,9 +113,11 @@ impl FlightServer {
 
 /// Counts and times one call.
 async fn observed<T>(
+    shared: &Shared,
     method: &'static str,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
+    let _open = Arc::clone(&shared.open_calls);
     let started = Instant::now();
     let outcome = call.await;
     let code = outcome.as_ref().err().map_or(tonic::Code::Ok, Status::code);
@@ -132,7 +142,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        observed("Handshake", async {
+        observed(&self.shared, "Handshake", async {
             let (headers, _, messages) = request.into_parts();
             handshake::handshake(&self.shared, &headers, messages).await
         })
@@ -143,7 +153,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        observed("ListFlights", async {
+        observed(&self.shared, "ListFlights", async {
             let context = RequestContext::open(&self.shared, &request).await?;
             let infos = list::list_flights(&self.shared, &context, request.get_ref())?;
             Ok(Response::new(stream::iter(infos.into_iter().map(Ok)).boxed()))
@@ -155,7 +165,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        observed("GetFlightInfo", async {
+        observed(&self.shared, "GetFlightInfo", async {
             let context = RequestContext::open(&self.shared, &request).await?;
             info::get_flight_info(&self.shared, &context, request.into_inner())
                 .await
@@ -168,7 +178,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        observed("PollFlightInfo", async {
+        observed(&self.shared, "PollFlightInfo", async {
             let context = RequestContext::open(&self.shared, &request).await?;
             info::poll_flight_info(&self.shared, &context, request.into_inner())
                 .await
@@ -181,7 +191,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        observed("GetSchema", async {
+        observed(&self.shared, "GetSchema", async {
             let context = RequestContext::open(&self.shared, &request).await?;
             info::get_schema(&self.shared, &context, request.get_ref()).await.map(Response::new)
         })
@@ -192,7 +202,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        observed("DoGet", async {
+        observed(&self.shared, "DoGet", async {
             let context = RequestContext::open(&self.shared, &request).await?;
             get::do_get(&self.shared, &context, request.get_ref()).await.map(Response::new)
         })
@@ -203,7 +213,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        observed("DoPut", async {
+        observed(&self.shared, "DoPut", async {
             let context = RequestContext::open(&self.shared, &request).await?;
             let upload = put::do_put(&self.shared, &context, request.into_inner());
             let result = encode::guarded_call(upload).await?;
@@ -214,16 +224,20 @@ impl FlightService for FlightServer {
 
     async fn do_exchange(
         &self,
-        _request: Request<Streaming<FlightData>>,
+        request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        Err(status::refuse(ErrorKind::Unsupported, "DoExchange is not offered"))
+        observed(&self.shared, "DoExchange", async {
+            RequestContext::open(&self.shared, &request).await?;
+            Err(status::refuse(ErrorKind::Unsupported, "DoExchange is not offered"))
+        })
+        .await
     }
 
     async fn do_action(
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        observed("DoAction", async {
+        observed(&self.shared, "DoAction", async {
             let body = if request.get_ref().r#type == "GetSessionOptions" {
                 let options = session_options::get(&self.shared, &request).await?;
                 Some(options.encode_to_vec().into())
@@ -241,7 +255,7 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        observed("ListActions", async {
+        observed(&self.shared, "ListActions", async {
             RequestContext::open(&self.shared, &request).await?;
             Ok(Response::new(stream::iter(actions::list().into_iter().map(Ok)).boxed()))
         })

@@ -1,11 +1,13 @@
 //! What a client uploads: a descriptor, then maybe a schema, then maybe batches.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
+use arrow_flight::decode::{DecodedFlightData, DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, FlightDescriptor};
 use futures::{Stream, StreamExt, stream};
@@ -13,7 +15,7 @@ use kalamdb_commons::ErrorKind;
 use kalamdb_core::{BatchStream, EngineError};
 use tonic::{Code, Status};
 
-use crate::status;
+use crate::{panics, status};
 
 /// Bytes of parameters bound at once.
 const BOUND_BYTES_MAX: usize = 256 << 20;
@@ -22,7 +24,30 @@ const BOUND_BYTES_MAX: usize = 256 << 20;
 pub struct Upload {
     /// What the upload is for.
     pub descriptor: FlightDescriptor,
+    decoder: ContainedDecoder,
+}
+
+/// The library's decoder, which trusts lengths and offsets within a message and panics on some
+/// that lie; such a message is an error.
+struct ContainedDecoder {
     decoder: FlightDataDecoder,
+    broken: bool,
+}
+
+impl Stream for ContainedDecoder {
+    type Item = Result<DecodedFlightData, FlightError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.broken {
+            return Poll::Ready(None);
+        }
+        let decoder = &mut self.decoder;
+        panics::contain(|| decoder.poll_next_unpin(context)).unwrap_or_else(|| {
+            self.broken = true;
+            let reason = "its lengths or offsets are not those of its bytes".to_owned();
+            Poll::Ready(Some(Err(FlightError::DecodeError(reason))))
+        })
+    }
 }
 
 /// The parameters in an upload.
@@ -58,18 +83,22 @@ impl Upload {
                 std::future::ready(carries_data)
             })
             .map(|message| message.map_err(|status| FlightError::Tonic(Box::new(status))));
-        Ok(Self { descriptor, decoder: FlightDataDecoder::new(messages) })
+        let decoder = FlightDataDecoder::new(messages);
+        Ok(Self { descriptor, decoder: ContainedDecoder { decoder, broken: false } })
     }
 
     /// The schema of the batches, and the batches as they arrive.
     ///
     /// # Errors
-    /// `InvalidArgument` when there is no schema.
+    /// `InvalidArgument` when there is no schema, or one without columns.
     pub async fn batches(mut self) -> Result<(SchemaRef, BatchStream), Status> {
         let schema = self
             .schema()
             .await?
             .ok_or_else(|| invalid("the upload has no schema, send one before the batches"))?;
+        if schema.fields().is_empty() {
+            return Err(invalid("the upload has no columns"));
+        }
         let expected = Arc::clone(&schema);
         let batches = self.decoder.filter_map(move |decoded| {
             let batch = match decoded.map(|decoded| decoded.payload) {
@@ -144,6 +173,9 @@ fn decode_failure(error: FlightError) -> (ErrorKind, String) {
         FlightError::Tonic(status) => receive_failure(&status),
         FlightError::Arrow(error) => {
             (ErrorKind::InvalidInput, format!("cannot read the uploaded data: {error}"))
+        }
+        FlightError::DecodeError(reason) | FlightError::ProtocolError(reason) => {
+            (ErrorKind::InvalidInput, format!("cannot read the upload: {reason}"))
         }
         other => (ErrorKind::InvalidInput, format!("cannot read the upload: {other}")),
     }

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
+use arrow_flight::Action;
 use tonic::{Request, Status};
 
+use super::actions;
 use super::context::{self, RequestContext};
 use super::{CATALOG, Shared};
 use crate::proto::v1::close_session_result::Status as CloseStatus;
 use crate::proto::v1::session_option_value::OptionValue;
 use crate::proto::v1::set_session_options_result::{Error, ErrorValue};
 use crate::proto::v1::{
-    CloseSessionResult, GetSessionOptionsResult, SessionOptionValue, SetSessionOptionsRequest,
-    SetSessionOptionsResult,
+    CloseSessionResult, GetSessionOptionsRequest, GetSessionOptionsResult, SessionOptionValue,
+    SetSessionOptionsRequest, SetSessionOptionsResult,
 };
 
 const CATALOG_OPTION: &str = "catalog";
@@ -53,11 +55,12 @@ fn set_one(
 
 /// The options of the session a request belongs to. Does not open one: clients ask this to see
 /// whether their session is alive.
-pub async fn get<T>(
+pub async fn get(
     shared: &Shared,
-    request: &Request<T>,
+    request: &Request<Action>,
 ) -> Result<GetSessionOptionsResult, Status> {
     let identity = shared.authenticator.identify(request.metadata()).await?;
+    let GetSessionOptionsRequest {} = actions::decode(&request.get_ref().body)?;
     let key = context::session_key(request, &identity);
     // Where there is no session yet, the options are those a new one begins with.
     let session =

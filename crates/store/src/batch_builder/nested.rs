@@ -51,6 +51,9 @@ pub(super) struct StructColumn {
     rows: usize,
     nulls: Vec<u32>,
     fields: Vec<NestedColumn>,
+    /// Which fields may be NULL, and are in a NULL struct: who reads a field of a struct does
+    /// not always look at the struct's own validity.
+    nullable: Vec<bool>,
 }
 
 impl NestedColumn {
@@ -74,6 +77,7 @@ impl NestedColumn {
                 rows: 0,
                 nulls: Vec::new(),
                 fields: fields.iter().map(|field| Self::new(&field.field_type)).collect(),
+                nullable: fields.iter().map(|field| field.nullable).collect(),
             }),
             scalar => match fixed_width(scalar) {
                 Some(Width::W1) => Self::W1(FixedColumn::default()),
@@ -125,7 +129,7 @@ impl NestedColumn {
         }
     }
 
-    /// Appends some value that is not NULL: what stands in the fields of a NULL struct.
+    /// Appends some value that is not NULL: what stands in a NULL struct's fields that cannot be.
     fn push_default(&mut self) {
         match self {
             Self::W1(column) => column.push_default(),
@@ -142,7 +146,9 @@ impl NestedColumn {
             Self::List(column) => column.ends.push(column.item_count as i32),
             Self::Struct(column) => {
                 column.rows += 1;
-                column.fields.iter_mut().for_each(Self::push_default);
+                for (field, nullable) in column.fields.iter_mut().zip(&column.nullable) {
+                    if *nullable { field.push_null() } else { field.push_default() }
+                }
             }
         }
     }

@@ -85,7 +85,7 @@ fn golden() -> Vec<(ColumnType, ArrayRef, &'static str)> {
 #[test]
 fn the_bytes_of_every_key_type_are_pinned() {
     for (column_type, column, expected) in golden() {
-        let keys = encode(&[column_type.clone()], &[column]);
+        let keys = encode(std::slice::from_ref(&column_type), &[column]);
         let found: Vec<String> = keys.iter().map(hex).collect();
         assert_eq!(found.join(" "), expected, "{column_type}");
     }

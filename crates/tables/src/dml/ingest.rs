@@ -102,8 +102,11 @@ fn column_sources(
             )));
         }
     }
+    // A time for NOW().
+    let mut state = state.clone();
+    state.mark_start_execution();
     let names = Names::new(&context.catalog, &context.principal, &definition.namespace);
-    let plans = PlanContext::new(state, names);
+    let plans = PlanContext::new(&state, names);
     positions
         .into_iter()
         .zip(&definition.columns)

@@ -85,7 +85,8 @@ fn plan_cell(
 fn number(cell: &ast::Expr) -> Option<String> {
     match cell {
         ast::Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => Some(digits.clone()),
+            // With an exponent it is a floating point number.
+            Value::Number(digits, _) if !digits.contains(['e', 'E']) => Some(digits.clone()),
             _ => None,
         },
         ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number(expr)

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn text_ids_are_complete_values() {
-        let column = text_column(2, |out| write!(out, "{}", "abc")).unwrap();
+        let column = text_column(2, |out| write!(out, "abc")).unwrap();
         let column = arrow::array::AsArray::as_string::<i32>(&column).clone();
         assert_eq!(column.iter().collect::<Vec<_>>(), [Some("abc"), Some("abc")]);
     }

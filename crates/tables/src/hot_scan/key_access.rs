@@ -304,13 +304,34 @@ fn start_key(range: &KeyRange) -> &[u8] {
 
 /// True when no key can lie in the range (`a > 5 AND a < 3`).
 fn is_empty(range: &KeyRange) -> bool {
-    match (&range.start, &range.end) {
-        (Bound::Included(start), Bound::Included(end)) => start > end && !start.starts_with(end),
-        (Bound::Included(start), Bound::Excluded(end)) => start >= end,
-        (Bound::Excluded(start), Bound::Included(end)) => start >= end,
-        (Bound::Excluded(start), Bound::Excluded(end)) => start >= end,
-        _ => false,
+    let lower = match &range.start {
+        Bound::Unbounded => return false,
+        Bound::Included(key) => Some(key.clone()),
+        Bound::Excluded(key) => after(key),
+    };
+    let upper = match &range.end {
+        Bound::Unbounded => return false,
+        Bound::Included(key) => after(key),
+        Bound::Excluded(key) => Some(key.clone()),
+    };
+    match (lower, upper) {
+        // No key comes after the greatest.
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(lower), Some(upper)) => lower >= upper,
     }
+}
+
+/// The least key after all that begin with `key`.
+fn after(key: &[u8]) -> Option<Vec<u8>> {
+    let mut key = key.to_vec();
+    while let Some(last) = key.pop() {
+        if let Some(next) = last.checked_add(1) {
+            key.push(next);
+            return Some(key);
+        }
+    }
+    None
 }
 
 /// Splits ranges at the given keys into `parts` lists of about the same number of pieces, each

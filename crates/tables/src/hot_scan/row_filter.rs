@@ -48,11 +48,8 @@ impl RowFilter {
         if filters.is_empty() {
             return Ok(None);
         }
-        let named: BTreeSet<usize> = filters
-            .iter()
-            .flat_map(|filter| collect_columns(filter))
-            .map(|column| column.index())
-            .collect();
+        let named: BTreeSet<usize> =
+            filters.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         let columns: Vec<usize> = named.into_iter().collect();
         let filters = filters
             .iter()

@@ -120,7 +120,7 @@ async fn names_resolve_from_the_namespace_and_suggest_what_is_meant() {
 async fn types_in_casts_are_those_of_columns() {
     let database = tables().await;
     let sql = "SELECT CAST('2024-01-02 03:04:05' AS TIMESTAMP), CAST('1' AS INT), \
-               CAST(1 AS TEXT), TIMESTAMP '2024-01-02 03:04:05'";
+               CAST(1 AS TEXT), TIMESTAMP '2024-01-02 03:04:06'";
     let plan = database.plan(&root(), sql).unwrap();
     let types: Vec<String> =
         plan.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
@@ -215,7 +215,7 @@ async fn queries_of_every_shape_plan_and_run() {
           SELECT a.id FROM n JOIN a ON a.id = n.id + 1) SELECT count(*) FROM n",
             &["2"],
         ),
-        ("SELECT (SELECT count(*) FROM b), count(*) FROM a", &["3|2"]),
+        ("SELECT (SELECT count(*) FROM b) AS n, count(*) FROM a", &["3|2"]),
         ("SELECT id, row_number() OVER (ORDER BY id DESC) FROM a ORDER BY id", &["1|2", "2|1"]),
         ("SELECT id FROM a EXCEPT SELECT id FROM b", &["1"]),
         ("SELECT a.id, t.y FROM a, LATERAL (SELECT y FROM b WHERE b.id = a.id) t", &["2|b2"]),

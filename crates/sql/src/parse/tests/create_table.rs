@@ -200,8 +200,10 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
             let id = ColumnId(i as u32 + 1);
             let mut column = ColumnDefinition::new(id, &name, column_type);
             column.default = defaults[(i + seed) % defaults.len()].map(str::to_owned);
-            column.nullable = (i + seed) % 3 > 0 || column.default.as_deref() == Some("NULL");
-            column.comment = ((i + seed) % 4 == 0).then(|| "it's -- a 'comment'".to_owned());
+            column.nullable =
+                !(i + seed).is_multiple_of(3) || column.default.as_deref() == Some("NULL");
+            column.comment =
+                ((i + seed).is_multiple_of(4)).then(|| "it's -- a 'comment'".to_owned());
             column
         })
         .collect();
@@ -210,7 +212,7 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
         namespace_id: NamespaceId(1),
         namespace: "my schema".into(),
         name: ["t", "Order", "a \"b\""][seed % 3].into(),
-        table_type: if seed % 2 == 0 { TableType::Shared } else { TableType::User },
+        table_type: if seed.is_multiple_of(2) { TableType::Shared } else { TableType::User },
         created_by: UserId::new("root"),
         created_at_us: 0,
         updated_at_us: 0,
@@ -224,12 +226,12 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
         },
         options: TableOptions {
             access_level: AccessLevel::default(),
-            durability: if seed % 2 == 0 {
+            durability: if seed.is_multiple_of(2) {
                 Durability::Sync
             } else {
                 Durability::Interval { interval_ms: 250 }
             },
-            deleted_retention_hours: if seed % 3 == 0 { 168 } else { 0 },
+            deleted_retention_hours: if seed.is_multiple_of(3) { 168 } else { 0 },
             ttl_seconds: None,
         },
         comment: (seed % 2 == 1).then(|| "it's a table".to_owned()),

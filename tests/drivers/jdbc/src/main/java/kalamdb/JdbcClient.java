@@ -87,9 +87,6 @@ public final class JdbcClient {
     try (ResultSet rows = metadata.getImportedKeys(null, "flights", "planes_pk")) {
       seen.put("imported_keys", column(rows, "FKCOLUMN_NAME"));
     }
-    try (ResultSet rows = metadata.getTypeInfo()) {
-      seen.put("type_info", column(rows, "TYPE_NAME"));
-    }
   }
 
   private static void preparedQuery(Connection connection, Map<String, Object> seen)
