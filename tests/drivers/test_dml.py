@@ -367,21 +367,3 @@ def test_a_user_cannot_administer_what_it_uses(two_users, namespace):
         with pytest.raises(Error) as raised:
             ann.execute(sql)
         assert raised.value.status_code == AdbcStatusCode.UNAUTHORIZED, raised.value
-
-
-def test_a_dropped_or_changed_user_is_out(shared_server, cursor, namespace):
-    name = f"eve_{namespace}"
-    cursor.execute(f"CREATE USER {name} WITH PASSWORD 'the first password' ROLE user")
-    with shared_server.adbc(name, "the first password") as connection, connection.cursor() as eve:
-        eve.execute("SELECT 1")
-        cursor.execute(f"ALTER USER {name} WITH PASSWORD 'the second password'")
-        with pytest.raises(Error):
-            with shared_server.adbc(name, "the first password") as other, other.cursor() as old:
-                old.execute("SELECT 1")
-        with shared_server.adbc(name, "the second password") as other, other.cursor() as new:
-            new.execute("SELECT 1")
-        cursor.execute(f"DROP USER {name}")
-        with pytest.raises(Error) as raised:
-            eve.execute("SELECT 2")
-            eve.fetchall()
-        assert raised.value.status_code == AdbcStatusCode.UNAUTHENTICATED, raised.value

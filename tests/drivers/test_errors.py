@@ -119,53 +119,6 @@ def test_a_script_that_fails_keeps_what_ran_and_says_what_failed(cursor, namespa
         cursor.execute(f"SELECT count(*) FROM {namespace}.never")
 
 
-# ---- who may come in
-
-
-@pytest.fixture
-def guest(cursor, namespace):
-    """A user whose password may be got wrong without locking out anybody else."""
-    cursor.execute(f"CREATE USER guest_{namespace} WITH PASSWORD 'a long password' ROLE user")
-    return f"guest_{namespace}"
-
-
-@pytest.mark.parametrize("password", ["wrong", "", "A long password", "a long password "])
-def test_adbc_with_a_wrong_password_is_unauthenticated(shared_server, guest, password):
-    for user in (guest, "nobody"):
-        with pytest.raises(Error) as raised:
-            with shared_server.adbc(user, password) as connection, connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-        assert raised.value.status_code == Code.UNAUTHENTICATED, raised.value
-
-
-def test_flight_without_or_with_a_broken_token_is_unauthenticated(shared_server, guest):
-    client = flight.FlightClient(shared_server.uri)
-    descriptor = flight.FlightDescriptor.for_command(statement("SELECT 1"))
-    token = client.authenticate_basic_token(guest, "a long password")[1]
-    for headers in ([], [(b"authorization", b"Bearer nonsense")], [(b"authorization", token[:-2])]):
-        with pytest.raises(flight.FlightUnauthenticatedError):
-            client.get_flight_info(descriptor, flight.FlightCallOptions(headers=headers))
-    with pytest.raises(flight.FlightUnauthenticatedError):
-        client.authenticate_basic_token(guest, "wrong")
-    client.close()
-
-
-def test_what_a_role_may_not_do_is_permission_denied(shared_server, cursor, namespace, table):
-    cursor.execute(f"CREATE USER plain_{namespace} WITH PASSWORD 'a long password' ROLE user")
-    with shared_server.adbc(f"plain_{namespace}", "a long password") as other:
-        with other.cursor() as limited:
-            for sql in (
-                "CREATE NAMESPACE mine",
-                "CREATE USER someone WITH PASSWORD 'a long password' ROLE system",
-                f"DROP NAMESPACE {namespace} CASCADE",
-            ):
-                with pytest.raises(Error) as raised:
-                    limited.execute(sql)
-                assert raised.value.status_code == Code.UNAUTHORIZED, f"{sql}: {raised.value}"
-    cursor.execute(f"SELECT count(*) FROM {table}")
-    assert cursor.fetchone() == (1,)
-
-
 # ---- requests that are no Flight SQL
 
 

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use datafusion::execution::SessionState;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::{Catalog, CatalogSnapshot, RESERVED_NAMESPACES, ROOT_USER};
-use kalamdb_store::{Store, StoreOptions};
+use kalamdb_store::{ReadView, Store, StoreOptions};
 use kalamdb_tables::{CancelFlag, ScanPool, StatementContext, catalog_list};
 
 use crate::runtime::ExecutionRuntime;
 use crate::session::Session;
 use crate::session_state;
 use crate::{EngineError, EngineSettings, MetadataView, secrets};
+
+/// One state of all tables, for a result that may be read more than once.
+#[derive(Debug, Clone)]
+pub struct PinnedView(pub(crate) Arc<ReadView>);
 
 /// Everything behind the wire. One per process; shared as `Arc`.
 pub struct Engine {
@@ -141,19 +145,26 @@ impl Engine {
         MetadataView::new(catalog, principal.clone(), providers)
     }
 
+    /// Keeps the present state of all tables readable, for as long as the pin lives. While it
+    /// does, storage keeps what later statements replace: do not hold one for long.
+    pub fn pin(&self) -> Result<PinnedView, EngineError> {
+        Ok(PinnedView(self.store.view()?))
+    }
+
     /// What one run of a statement reads through and on whose behalf.
     pub(crate) fn statement_context(
         &self,
         principal: &Principal,
         catalog: Arc<CatalogSnapshot>,
-    ) -> Result<Arc<StatementContext>, EngineError> {
-        Ok(Arc::new(StatementContext {
-            view: self.store.view()?,
+        view: Arc<ReadView>,
+    ) -> Arc<StatementContext> {
+        Arc::new(StatementContext {
+            view,
             principal: principal.clone(),
             catalog,
             scan_pool: Arc::clone(&self.scan_pool),
             cancel: CancelFlag::new(),
-        }))
+        })
     }
 
     /// The session state of one statement: the template with the principal's catalog.

@@ -121,7 +121,8 @@ impl IngestRun {
         batches: BatchStream,
     ) -> Result<u64, EngineError> {
         let state = self.engine.session_state(&self.principal, &catalog);
-        let context = self.engine.statement_context(&self.principal, catalog)?;
+        let context =
+            self.engine.statement_context(&self.principal, catalog, self.engine.store.view()?);
         Ok(kalamdb_tables::insert_batches(&state, &context, entry, rows(batches)).await?)
     }
 
@@ -134,7 +135,8 @@ impl IngestRun {
             })
             .await?;
         let state = run.engine.session_state(&run.principal, &catalog);
-        let context = run.engine.statement_context(&run.principal, catalog)?;
+        let context =
+            run.engine.statement_context(&run.principal, catalog, run.engine.store.view()?);
         let changes =
             kalamdb_tables::encode_batches(&state, &context, &entry, rows(batches)).await?;
         let count = changes.as_ref().map_or(0, |changes| changes.keys.len() as u64);

@@ -50,7 +50,7 @@ mod wire_schema;
 #[cfg(test)]
 mod tests;
 
-pub use engine::Engine;
+pub use engine::{Engine, PinnedView};
 pub use error::EngineError;
 pub use ingest::{IngestIfExists, IngestIfMissing, IngestRequest};
 pub use metadata::{MetadataView, TableInfo, TableKind};

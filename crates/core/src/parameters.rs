@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
+use uuid::Uuid;
+
 use crate::EngineError;
+
+/// The length of a UUID.
+const UUID_BYTES: i32 = 16;
 
 /// The plan with a type on every placeholder, and the schema of the parameters: one nullable
 /// field per ordinal, named `$1`, `$2`, ….
@@ -31,11 +37,12 @@ pub(crate) fn resolve(
     let fields: Vec<Field> = (1..=count)
         .map(|ordinal| {
             let name = format!("${ordinal}");
-            let data_type = typed
-                .get(&name)
-                .and_then(Option::as_ref)
-                .map_or(DataType::Utf8, |field| bindable(field.data_type()));
-            Field::new(name, data_type, true)
+            match typed.get(&name).and_then(Option::as_ref) {
+                // The extension type (UUID, JSON) tells drivers what they may bind.
+                Some(field) => Field::new(name, bindable(field.data_type()), true)
+                    .with_metadata(field.metadata().clone()),
+                None => Field::new(name, DataType::Utf8, true),
+            }
         })
         .collect();
     Ok((plan, Arc::new(Schema::new(fields))))
@@ -112,8 +119,15 @@ fn cast(column: &ArrayRef, field: &Field) -> Result<ArrayRef, EngineError> {
     if column.data_type() == field.data_type() {
         return Ok(Arc::clone(column));
     }
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(column, field.data_type(), &options).map_err(|error| {
+    let cast = match (column.data_type(), field.data_type()) {
+        (DataType::Utf8, DataType::FixedSizeBinary(UUID_BYTES)) => uuids_of_text(column),
+        (DataType::FixedSizeBinary(UUID_BYTES), DataType::Utf8) => Ok(text_of_uuids(column)),
+        (_, wanted) => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(column, wanted, &options)
+        }
+    };
+    cast.map_err(|error| {
         EngineError::invalid(format!(
             "parameter {} is {} and cannot be bound as {}: {error}",
             field.name(),
@@ -121,6 +135,26 @@ fn cast(column: &ArrayRef, field: &Field) -> Result<ArrayRef, EngineError> {
             field.data_type()
         ))
     })
+}
+
+/// Drivers without a UUID type bind its text.
+fn uuids_of_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let text: &StringArray = column.as_string();
+    let bytes = text
+        .iter()
+        .map(|value| value.map(Uuid::parse_str).transpose())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| ArrowError::CastError(error.to_string()))?;
+    let bytes = bytes.iter().map(|uuid| uuid.as_ref().map(Uuid::as_bytes));
+    Ok(Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, UUID_BYTES)?))
+}
+
+fn text_of_uuids(column: &ArrayRef) -> ArrayRef {
+    let bytes: &FixedSizeBinaryArray = column.as_fixed_size_binary();
+    let text = bytes.iter().map(|value| {
+        value.and_then(|bytes| Uuid::from_slice(bytes).ok()).map(|uuid| uuid.to_string())
+    });
+    Arc::new(StringArray::from_iter(text))
 }
 
 /// One row of a bound batch, as DataFusion takes it.
@@ -135,7 +169,7 @@ pub(crate) fn row(bound: &RecordBatch, row: usize) -> Result<ParamValues, Engine
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::Int64Array;
 
     use super::*;
 

@@ -16,12 +16,15 @@ use futures::{Stream, StreamExt};
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::CatalogSnapshot;
+use kalamdb_store::ReadView;
 use kalamdb_tables::{CancelFlag, StatementContext};
 use tokio::sync::mpsc;
 
 use crate::prepared::PreparedPlan;
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared, StatementKind, listing, parameters, wire_schema};
+use crate::{
+    Engine, EngineError, PinnedView, Prepared, StatementKind, listing, parameters, wire_schema,
+};
 
 /// Record batches as they are made. Dropping the stream cancels the statement.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, EngineError>> + Send>>;
@@ -36,7 +39,8 @@ pub struct QueryResult {
 
 impl Engine {
     /// Runs a statement that answers with rows. With bound parameters it runs once per bound
-    /// row, each time on a fresh view; the results follow one another.
+    /// row; the results follow one another. It reads the state `pinned` names, or else a fresh
+    /// one in each execution.
     ///
     /// # Errors
     /// `InvalidInput` when the parameters do not fit or the statement is an update. What goes
@@ -46,6 +50,7 @@ impl Engine {
         session: &Session,
         prepared: &Arc<Prepared>,
         bound: Option<&RecordBatch>,
+        pinned: Option<&PinnedView>,
     ) -> Result<QueryResult, EngineError> {
         if prepared.kind != StatementKind::Query {
             return Err(EngineError::invalid(format!(
@@ -66,21 +71,23 @@ impl Engine {
             principal: session.principal().clone(),
             prepared: Arc::clone(prepared),
             timeout: session.statement_timeout().or(self.settings.statement_timeout),
+            pinned: pinned.cloned(),
         };
         let batches = self.execution.stream(|sender| run.run(bindings, sender));
         Ok(QueryResult { schema, batches: Box::pin(batches) })
     }
 
-    /// The physical plan of an analyzed plan on a fresh view, and the state that runs it.
+    /// The physical plan of an analyzed plan on `view`, and the state that runs it.
     pub(crate) async fn physical_plan(
         &self,
         principal: &Principal,
         catalog: Arc<CatalogSnapshot>,
         plan: LogicalPlan,
         values: Option<&ParamValues>,
+        view: Arc<ReadView>,
     ) -> Result<RunnablePlan, EngineError> {
         let mut state = self.session_state(principal, &catalog);
-        let context = self.statement_context(principal, catalog)?;
+        let context = self.statement_context(principal, catalog, view);
         let cancel = CancelOnDrop(context.cancel.clone());
         state.config_mut().set_extension::<StatementContext>(context);
         state.mark_start_execution();
@@ -145,6 +152,7 @@ struct QueryRun {
     principal: Principal,
     prepared: Arc<Prepared>,
     timeout: Option<Duration>,
+    pinned: Option<PinnedView>,
 }
 
 impl QueryRun {
@@ -165,9 +173,17 @@ impl QueryRun {
                     Err(error)
                         if error.kind() == ErrorKind::Conflict
                             && !answered
+                            && self.pinned.is_none()
                             && attempt < STATEMENT_ATTEMPTS_MAX =>
                     {
                         attempt += 1;
+                    }
+                    Err(error) if error.kind() == ErrorKind::Conflict && self.pinned.is_some() => {
+                        return Err(EngineError::new(
+                            ErrorKind::NotFound,
+                            "a table of this result has changed since it was asked for, run the \
+                             statement again",
+                        ));
                     }
                     Err(error) => return Err(error),
                     Ok(true) => break,
@@ -191,7 +207,12 @@ impl QueryRun {
         let PreparedPlan::Relational(plan) = &prepared.plan else {
             return Err(EngineError::new(ErrorKind::Internal, "a listing has no plan to run"));
         };
-        let start = self.engine.physical_plan(&self.principal, catalog, plan.clone(), values);
+        let view = match &self.pinned {
+            Some(PinnedView(view)) => Arc::clone(view),
+            None => self.engine.store.view()?,
+        };
+        let plan = plan.clone();
+        let start = self.engine.physical_plan(&self.principal, catalog, plan, values, view);
         let runnable = clock.run(start).await??;
         let mut batches = runnable.start()?;
         while let Some(batch) = clock.run(batches.next()).await? {

@@ -44,7 +44,7 @@ impl Fixture {
         bound: Option<&RecordBatch>,
     ) -> Result<RecordBatch, EngineError> {
         let prepared = self.engine.prepare(&self.session, sql).await?;
-        let result = self.engine.query(&self.session, &prepared, bound).await?;
+        let result = self.engine.query(&self.session, &prepared, bound, None).await?;
         let batches: Vec<RecordBatch> = result.batches.try_collect().await?;
         assert!(batches.iter().all(|batch| batch.schema() == result.schema));
         Ok(concat_batches(&result.schema, &batches).unwrap())
@@ -149,12 +149,12 @@ async fn a_statement_prepared_before_its_table_changed_says_so() {
     db.run("DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (7)")
         .await
         .unwrap();
-    let result = db.engine.query(&db.session, &same, None).await.unwrap();
+    let result = db.engine.query(&db.session, &same, None, None).await.unwrap();
     let batches: Vec<RecordBatch> = result.batches.try_collect().await.unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
 
     db.run("DROP TABLE t; CREATE TABLE t (id TEXT PRIMARY KEY)").await.unwrap();
-    let mut result = db.engine.query(&db.session, &same, None).await.unwrap();
+    let mut result = db.engine.query(&db.session, &same, None, None).await.unwrap();
     let error = result.batches.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
 }
@@ -255,10 +255,27 @@ async fn commits_and_catalog_are_there_after_reopening() {
         let script = format!("{script} INSERT INTO t VALUES ({round})");
         engine.execute_script(&session, &script).await.unwrap();
         let prepared = engine.prepare(&session, "SELECT count(*) FROM t").await.unwrap();
-        let result = engine.query(&session, &prepared, None).await.unwrap();
+        let result = engine.query(&session, &prepared, None, None).await.unwrap();
         let batches: Vec<RecordBatch> = result.batches.try_collect().await.unwrap();
         let count = batches[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
         assert_eq!(count, round + 1);
         engine.close();
     }
+}
+
+#[tokio::test]
+async fn a_pinned_result_stays_what_it_was() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)")
+        .await
+        .unwrap();
+    let pinned = db.engine.pin().unwrap();
+    let prepared = db.engine.prepare(&db.session, "SELECT id FROM t").await.unwrap();
+    db.run("DELETE FROM t WHERE id < 3; INSERT INTO t VALUES (9)").await.unwrap();
+    for _ in 0..2 {
+        let result = db.engine.query(&db.session, &prepared, None, Some(&pinned)).await.unwrap();
+        let batches: Vec<RecordBatch> = result.batches.try_collect().await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3);
+    }
+    assert_eq!(db.number("SELECT count(*) FROM t").await, 2);
 }

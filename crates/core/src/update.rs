@@ -76,7 +76,7 @@ impl Engine {
                 StatementKind::Update => self.execute(session, &prepared, None).await?,
                 // Rows nobody asked for are still computed: errors in them are errors.
                 StatementKind::Query => {
-                    let mut result = self.query(session, &prepared, None).await?;
+                    let mut result = self.query(session, &prepared, None, None).await?;
                     while let Some(batch) = result.batches.next().await {
                         batch?;
                     }
@@ -178,7 +178,13 @@ impl DmlRun {
             Some(rows) => insert_all(plan.clone(), rows)?,
             None => plan.clone(),
         };
-        let start = self.engine.physical_plan(&self.principal, catalog, plan, values);
+        let start = self.engine.physical_plan(
+            &self.principal,
+            catalog,
+            plan,
+            values,
+            self.engine.store.view()?,
+        );
         let runnable = clock.run(start).await??;
         let mut batches = runnable.start()?;
         let mut affected = 0;

@@ -166,6 +166,12 @@ impl SqlError {
             Self::Syntax { .. } | Self::Invalid { .. } | Self::Type(_) => ErrorKind::InvalidInput,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::TooLarge { .. } => ErrorKind::InvalidInput,
+            // What a statement says of an object that does exist is the statement's fault.
+            Self::NotFound {
+                object:
+                    ObjectKind::Column | ObjectKind::Setting | ObjectKind::Option | ObjectKind::Type,
+                ..
+            } => ErrorKind::InvalidInput,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,

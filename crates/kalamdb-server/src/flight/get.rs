@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use kalamdb_commons::ErrorKind;
-use kalamdb_core::{Prepared, QueryResult, StatementKind};
+use kalamdb_core::{PinnedView, Prepared, QueryResult, StatementKind};
 use prost::Message;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -69,7 +69,7 @@ async fn run(
             Ok(update_outcome(affected))
         }
         StatementKind::Query => {
-            fetch(shared, context, prepared, parameters, CancellationToken::new()).await
+            fetch(shared, context, prepared, parameters, None, CancellationToken::new()).await
         }
     }
 }
@@ -86,7 +86,8 @@ async fn fetch_registered(
         )
     })?;
     let cancel = statement.cancel.child_token();
-    fetch(shared, context, &statement.prepared, statement.parameters.as_ref(), cancel).await
+    let (prepared, parameters) = (&statement.prepared, statement.parameters.as_ref());
+    fetch(shared, context, prepared, parameters, Some(&statement.view), cancel).await
 }
 
 async fn fetch(
@@ -94,12 +95,13 @@ async fn fetch(
     context: &RequestContext,
     prepared: &Arc<Prepared>,
     parameters: Option<&RecordBatch>,
+    pinned: Option<&PinnedView>,
     cancel: CancellationToken,
 ) -> Result<FlightDataStream, Status> {
     let query = encode::guarded_call(async {
         shared
             .engine
-            .query(&context.session, prepared, parameters)
+            .query(&context.session, prepared, parameters, pinned)
             .await
             .map_err(|error| status::from_engine(&error))
     });

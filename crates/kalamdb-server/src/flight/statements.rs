@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo};
 use kalamdb_commons::ErrorKind;
-use kalamdb_core::{Prepared, StatementKind};
+use kalamdb_core::{PinnedView, Prepared, StatementKind};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -38,6 +38,8 @@ pub struct Statement {
     pub prepared: Arc<Prepared>,
     /// One execution for each row.
     pub parameters: Option<RecordBatch>,
+    /// What it reads, however often its ticket is redeemed.
+    pub view: PinnedView,
     /// Ends every running execution.
     pub cancel: CancellationToken,
 }
@@ -87,7 +89,7 @@ pub async fn flight_info(
         }
         StatementKind::Query => {
             refuse_unbound(&prepared, parameters.as_ref())?;
-            let handle = register(shared, context, &prepared, parameters);
+            let handle = register(shared, context, &prepared, parameters)?;
             (shared.tickets.for_statement(owner, &handle), -1)
         }
     };
@@ -138,16 +140,20 @@ fn register(
     context: &RequestContext,
     prepared: &Arc<Prepared>,
     parameters: Option<RecordBatch>,
-) -> Handle {
+) -> Result<Handle, Status> {
     let bytes = weight(prepared, parameters.as_ref());
-    let statement =
-        Statement { prepared: Arc::clone(prepared), parameters, cancel: CancellationToken::new() };
-    shared.statements.insert(
+    let statement = Statement {
+        prepared: Arc::clone(prepared),
+        parameters,
+        view: shared.engine.pin().map_err(|error| status::from_engine(&error))?,
+        cancel: CancellationToken::new(),
+    };
+    Ok(shared.statements.insert(
         &context.principal.user_id,
         &context.session_key,
         bytes,
         Arc::new(statement),
-    )
+    ))
 }
 
 fn refuse_unbound(prepared: &Prepared, parameters: Option<&RecordBatch>) -> Result<(), Status> {
