@@ -36,6 +36,7 @@ class Server:
         self.binary = Path(binary or default_binary())
         self.log = self.data_dir.with_name(self.data_dir.name + ".log")
         self.process: subprocess.Popen | None = None
+        self._reader: threading.Thread | None = None
         self.address = ""
         self.metrics_address = ""
 
@@ -81,7 +82,8 @@ class Server:
                 lines.put(line.rstrip("\n"))
             lines.put(None)
 
-        threading.Thread(target=forward, daemon=True).start()
+        self._reader = threading.Thread(target=forward, daemon=True)
+        self._reader.start()
         deadline = time.monotonic() + READY_SECONDS_MAX
         while True:
             try:
@@ -114,7 +116,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        self.process = None
+        self._forget()
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code of a server that drained, kills one that hangs."""
@@ -129,8 +131,16 @@ class Server:
             raise AssertionError(
                 f"the server did not end within {STOP_SECONDS_MAX} s of SIGTERM\n{self.log_tail()}"
             ) from None
-        self.process = None
+        self._forget()
         return code
+
+    def _forget(self) -> None:
+        """Lets go of a process that has ended."""
+        if self._reader is not None:
+            self._reader.join()
+            self._reader = None
+        self.process.stdout.close()
+        self.process = None
 
     def kill_and_restart(self) -> None:
         """`kill -9`, then a new process on the same directory (and a new port)."""

@@ -13,6 +13,7 @@ import time
 
 import pyarrow as pa
 import pytest
+from adbc_driver_manager import AdbcStatusCode, Error
 
 from flight_sql import RawClient, statement
 from server import ROOT_PASSWORD, Server
@@ -34,6 +35,8 @@ AGGREGATE = """
 STREAM = (
     "SELECT a.id, b.id AS b, c.id AS c FROM {ns}.big a CROSS JOIN {ns}.big b CROSS JOIN {ns}.big c"
 )
+
+STREAM_OF_IDS = "SELECT a.id FROM ns.big a CROSS JOIN ns.big b CROSS JOIN ns.big c"
 
 
 def cpu_seconds(pid: int) -> float:
@@ -106,6 +109,20 @@ def test_a_stream_nobody_reads_costs_nothing_and_ends_when_closed(big):
         wait_until_idle(big)
         reader.cancel()
         wait_until_idle(big)
+
+
+def test_a_statement_that_takes_too_long_is_stopped(big):
+    with big.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '500ms'")
+        for sql in (AGGREGATE, STREAM, f"INSERT INTO ns.big {STREAM_OF_IDS}"):
+            with pytest.raises(Error) as raised:
+                cursor.execute(sql.format(ns="ns"))
+                cursor.fetch_arrow_table()
+            assert raised.value.status_code == AdbcStatusCode.TIMEOUT, raised.value
+            wait_until_idle(big)
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute("SELECT count(*) FROM ns.big")
+        assert cursor.fetchone() == (ROWS,)
 
 
 def test_a_killed_client_stops_the_plan(big, tmp_path):

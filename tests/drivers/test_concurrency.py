@@ -139,17 +139,16 @@ with server.adbc() as connection, connection.cursor() as cursor:
 def test_an_ingest_whose_client_dies_leaves_nothing(shared_server, cursor, namespace, mode):
     if mode == "append":
         cursor.execute(f"CREATE TABLE {namespace}.t (id BIGINT PRIMARY KEY)")
-    client = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, shared_server.address, namespace, "t", mode],
         cwd=Path(__file__).parent,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert client.stdout.readline() == "sent\n"
-    finally:
-        client.kill()
-        client.wait()
+    ) as client:
+        try:
+            assert client.stdout.readline() == "sent\n"
+        finally:
+            client.kill()
     rows = pa.table({"id": pa.array(range(20_000), pa.int64())})
     deadline = time.monotonic() + INTERRUPTED_SECONDS_MAX
     while True:

@@ -1,5 +1,6 @@
 """INSERT, UPDATE and DELETE touch exactly the rows their WHERE clause names, or none at all."""
 
+import contextlib
 import re
 
 import pytest
@@ -299,10 +300,11 @@ def two_users(shared_server, cursor, namespace):
     names = [f"ann_{namespace}", f"bob_{namespace}"]
     for name in names:
         cursor.execute(f"CREATE USER {name} WITH PASSWORD 'a long password' ROLE user")
-    connections = [shared_server.adbc(name, "a long password") for name in names]
-    yield [connection.cursor() for connection in connections]
-    for connection in connections:
-        connection.close()
+    with contextlib.ExitStack() as opened:
+        connections = [
+            opened.enter_context(shared_server.adbc(name, "a long password")) for name in names
+        ]
+        yield [opened.enter_context(connection.cursor()) for connection in connections]
 
 
 def test_user_tables_never_cross_users(two_users, cursor, namespace):

@@ -7,7 +7,7 @@ from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_manager import AdbcStatusCode as Code
 from adbc_driver_manager import Error
 
-from flight_sql import statement
+from flight_sql import RawClient, statement
 
 PASSWORD = "a long password"
 
@@ -128,16 +128,14 @@ def test_what_a_role_may_not_do_is_permission_denied(shared_server, cursor, name
 def test_a_dropped_or_changed_user_is_out(shared_server, cursor, namespace):
     name = f"eve_{namespace}"
     cursor.execute(f"CREATE USER {name} WITH PASSWORD 'the first password' ROLE user")
-    with shared_server.adbc(name, "the first password") as connection, connection.cursor() as eve:
-        eve.execute("SELECT 1")
+    with RawClient(shared_server, name, "the first password") as eve:
         cursor.execute(f"ALTER USER {name} WITH PASSWORD 'the second password'")
-        with pytest.raises(Error):
-            with shared_server.adbc(name, "the first password") as other, other.cursor() as old:
-                old.execute("SELECT 1")
-        with shared_server.adbc(name, "the second password") as other, other.cursor() as new:
-            new.execute("SELECT 1")
+        with pytest.raises(flight.FlightUnauthenticatedError):
+            shared_server.flight(name, "the first password")
+        shared_server.flight(name, "the second password")[0].close()
         cursor.execute(f"DROP USER {name}")
-        with pytest.raises(Error) as raised:
-            eve.execute("SELECT 2")
-            eve.fetchall()
-        assert raised.value.status_code == Code.UNAUTHENTICATED, raised.value
+        with pytest.raises(flight.FlightUnauthenticatedError):
+            eve.query("SELECT 1")
+        cursor.execute(f"CREATE USER {name} WITH PASSWORD 'the first password' ROLE user")
+        with pytest.raises(flight.FlightUnauthenticatedError):
+            eve.query("SELECT 1")

@@ -10,6 +10,8 @@ mod random;
 mod rows;
 mod server;
 
+// Concurrency: clients side by side on the same rows.
+mod concurrency;
 // Crash: `kill -9` under writers loses nothing acknowledged and shows nothing partial.
 mod crash;
 // Hostile: malformed and malicious requests get the right code, and the server goes on.

@@ -75,7 +75,12 @@ fn exit_codes_tell_what_failed() {
     assert_eq!(run(&server, &["-c", "SELECT * FROM nosuch"]).0, 1);
     assert_eq!(run(&server, &["--format", "xml", "-c", "SELECT 1"]).0, 2);
     assert_eq!(run(&server, &["-c", "\\nosuch"]).0, 2);
-    assert_eq!(run(&server, &["--uri", "grpc://127.0.0.1:1", "-c", "SELECT 1"]).0, 3);
+    let mut nobody_there = binary_command();
+    nobody_there.args(["sql", "--uri", "grpc://127.0.0.1:1", "-c", "SELECT 1"]);
+    let output = nobody_there.env("KALAMDB_PASSWORD", "x").output();
+    let (code, _, err) = read(output.unwrap());
+    assert_eq!(code, 3);
+    assert!(err.starts_with("error: cannot reach grpc://127.0.0.1:1: "), "{err}");
     let wrong = shell(&server, &["-c", "SELECT 1"]).env("KALAMDB_PASSWORD", "wrong").output();
     let (code, _, err) = read(wrong.unwrap());
     assert_eq!(code, 3);

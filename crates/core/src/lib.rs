@@ -34,6 +34,7 @@ mod engine;
 mod error;
 mod ingest;
 mod listing;
+mod literals;
 mod metadata;
 mod parameters;
 mod prepare;

@@ -9,7 +9,7 @@ use kalamdb_sql::{CatalogSnapshot, ParsedStatement, Statement};
 
 use crate::prepared::{PreparedPlan, StatementKind};
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared, listing, parameters, wire_schema};
+use crate::{Engine, EngineError, Prepared, listing, literals, parameters, wire_schema};
 
 impl Engine {
     /// Parses, plans and types one statement. Nothing is executed, whatever the statement is.
@@ -142,7 +142,7 @@ impl Engine {
             &statement.statement,
         )?;
         kalamdb_tables::check_plan(&plan)?;
-        Ok(plan)
+        Ok(literals::fit(plan)?)
     }
 
     /// Coercion and function rewriting; what comes out has its final types.

@@ -10,8 +10,31 @@
 //!
 //! It does not know Flight, sessions, settings or configuration files: what a statement runs with
 //! reaches a plan through one [`StatementContext`] in the session's extensions.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use datafusion::execution::session_state::SessionStateBuilder;
+//! use kalamdb_commons::{Principal, Role, UserId};
+//! use kalamdb_sql::CatalogSnapshot;
+//!
+//! let state = SessionStateBuilder::new_with_default_features().build();
+//! let catalog = Arc::new(CatalogSnapshot::default());
+//! let ann = Principal {
+//!     user_id: UserId::new("ann"),
+//!     user_name: Arc::from("ann"),
+//!     role: Role::User,
+//! };
+//! let sql = "SELECT table_name FROM system.tables";
+//! let statement = kalamdb_sql::parse(sql).unwrap().remove(0).statement;
+//! let plan = kalamdb_tables::plan_statement(&state, &catalog, &ann, "default", &statement).unwrap();
+//! kalamdb_tables::check_plan(&plan).unwrap();
+//! assert_eq!(plan.schema().field(0).name(), "table_name");
+//! ```
 
 mod allow_list;
+#[cfg(test)]
+mod bench_tmp;
 mod catalog;
 mod context;
 mod dml;

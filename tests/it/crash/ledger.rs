@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use crate::client::Client;
 use crate::rows::{Row, Value};
 
-/// The tables of the test: a composite key, no key, one partition per writer, and one row that all
-/// writers count up.
-pub const TABLES: [&str; 4] = [
+/// The tables of the test: a composite key; the same, acknowledged before it is synced (a killed
+/// process loses nothing of it, only a lost machine may); no key; one partition per writer; and
+/// one row that all writers count up.
+pub const TABLES: [&str; 5] = [
     "CREATE TABLE crash.rows (writer INT, id BIGINT, version BIGINT NOT NULL, body TEXT, \
      PRIMARY KEY (writer, id))",
+    "CREATE TABLE crash.loose (writer INT, id BIGINT, version BIGINT NOT NULL, body TEXT, \
+     PRIMARY KEY (writer, id)) WITH (DURABILITY = 'interval:50ms')",
     "CREATE TABLE crash.groups (writer INT NOT NULL, grp BIGINT NOT NULL, \
      position BIGINT NOT NULL, body TEXT)",
     "CREATE USER TABLE crash.own (id BIGINT PRIMARY KEY, version BIGINT NOT NULL, body TEXT)",
@@ -129,15 +132,12 @@ impl Ledger {
 
 /// Reads everything the writer has stored.
 pub async fn read(client: &Client, number: u64) -> BTreeMap<Key, Content> {
+    let keyed = |table| format!("SELECT id, 0, version, body FROM {table} WHERE writer = {number}");
+    let groups = format!("SELECT grp, position, 0, body FROM crash.groups WHERE writer = {number}");
     let queries = [
-        (
-            "crash.rows",
-            format!("SELECT id, 0, version, body FROM crash.rows WHERE writer = {number}"),
-        ),
-        (
-            "crash.groups",
-            format!("SELECT grp, position, 0, body FROM crash.groups WHERE writer = {number}"),
-        ),
+        ("crash.rows", keyed("crash.rows")),
+        ("crash.loose", keyed("crash.loose")),
+        ("crash.groups", groups),
         ("crash.own", "SELECT id, 0, version, body FROM crash.own".to_owned()),
     ];
     let mut stored = BTreeMap::new();

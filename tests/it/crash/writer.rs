@@ -120,7 +120,7 @@ impl Writer {
     }
 
     fn next(&mut self) -> (Request, Effects) {
-        let keyed = *one_of(&mut self.rng, &["crash.rows", "crash.own"]);
+        let keyed = *one_of(&mut self.rng, &["crash.rows", "crash.loose", "crash.own"]);
         match self.rng.random_range(0..100) {
             0..30 => self.insert(keyed, 1),
             30..45 => {
@@ -154,12 +154,10 @@ impl Writer {
             })
             .collect();
         let writer = self.number;
-        let tuples = effects.iter().map(|(key, content)| match (table, content) {
-            ("crash.rows", Some(content)) => {
-                format!("({writer}, {}, 0, '{}')", key.id, content.body)
-            }
-            (_, Some(content)) => format!("({}, 0, '{}')", key.id, content.body),
-            (_, None) => String::new(),
+        let leading = if table == "crash.own" { String::new() } else { format!("{writer}, ") };
+        let tuples = effects.iter().map(|(key, content)| {
+            let body = content.as_ref().map_or("", |content| &content.body);
+            format!("({leading}{}, 0, '{body}')", key.id)
         });
         let sql = format!("INSERT INTO {table} VALUES {}", join(tuples));
         (Request::Sql(sql), effects)
@@ -240,8 +238,8 @@ impl Writer {
     fn within(&self, table: &str, first: i64, last: i64) -> String {
         let range = format!("id BETWEEN {first} AND {last}");
         match table {
-            "crash.rows" => format!("writer = {} AND {range}", self.number),
-            _ => range,
+            "crash.own" => range,
+            _ => format!("writer = {} AND {range}", self.number),
         }
     }
 

@@ -186,6 +186,9 @@ pub(crate) fn convert(
             parsed_uuids(text.as_string::<i32>(), safe)
         }
         ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => uuid_texts(values),
+        ColumnType::Bytes if from.is_numeric() => {
+            Err(ArrowError::CastError(String::from("a number is no BYTES value")))
+        }
         _ if target_is_temporal(&to) && from.is_integer() => Err(ArrowError::CastError(format!(
             "a number is no {target}, use to_timestamp or a literal"
         ))),

@@ -150,7 +150,11 @@ async fn refused_statements_write_nothing_and_say_why() {
             &["2 values for 3 columns"],
         ),
         ("INSERT INTO people (id, name) SELECT 1, 'x', 2", ErrorKind::InvalidInput, &["2 columns"]),
-        ("INSERT INTO people (id, nam) VALUES (1, 'x')", ErrorKind::NotFound, &["'nam'", "'name'"]),
+        (
+            "INSERT INTO people (id, nam) VALUES (1, 'x')",
+            ErrorKind::InvalidInput,
+            &["'nam'", "'name'"],
+        ),
         (
             "INSERT INTO people (id, _updated) VALUES (1, NOW())",
             ErrorKind::InvalidInput,
@@ -163,7 +167,7 @@ async fn refused_statements_write_nothing_and_say_why() {
             ErrorKind::InvalidInput,
             &["column age", "'x'"],
         ),
-        ("UPDATE people SET ages = 1", ErrorKind::NotFound, &["'ages'", "'age'"]),
+        ("UPDATE people SET ages = 1", ErrorKind::InvalidInput, &["'ages'", "'age'"]),
         ("DELETE FROM peple", ErrorKind::NotFound, &["people"]),
         ("DELETE FROM system.tables", ErrorKind::Unsupported, &["system.tables"]),
     ];

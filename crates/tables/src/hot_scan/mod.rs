@@ -49,6 +49,8 @@ use crate::StatementContext;
 const SINGLE_PARTITION_FETCH_MAX: usize = 64 << 10;
 /// A scan that reads at most so many rows runs where it is polled; larger ones on the scan pool.
 const INLINE_ROWS_MAX: usize = 4096;
+/// The same for keys that are looked up, each of which costs as much as many rows of a scan.
+const INLINE_KEYS_MAX: usize = 1024;
 
 /// Which rows of which table, as planned. Plain data: the view is found at execution.
 #[derive(Debug, Clone)]
@@ -178,7 +180,7 @@ impl HotScanExec {
 
     fn partition_is_small(&self, partition: usize) -> bool {
         match self.parts.get(partition) {
-            Some(Part::Keys(keys)) => keys.len() <= INLINE_ROWS_MAX,
+            Some(Part::Keys(keys)) => keys.len() <= INLINE_KEYS_MAX,
             Some(Part::Ranges(ranges)) => ranges.is_empty() || self.is_small(),
             None => true,
         }

@@ -9,6 +9,24 @@ use datafusion::sql::sqlparser::ast::{
 use kalamdb_commons::system_columns::{DELETED, is_system_column};
 use kalamdb_sql::stored_name;
 
+/// Whether anything in a query could be a system column's name.
+pub(super) fn names_any(query: &Query) -> bool {
+    struct Search;
+    impl Visitor for Search {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let named = match expr {
+                Expr::Identifier(column) => system_column(column),
+                Expr::CompoundIdentifier(parts) => parts.last().and_then(system_column),
+                _ => None,
+            };
+            if named.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Search).is_break()
+}
+
 /// The system columns one scope names.
 #[derive(Debug, Default)]
 pub(super) struct NamedSystemColumns {

@@ -21,7 +21,7 @@ use kalamdb_sql::stored_name;
 
 use super::names::Names;
 use super::plan_context::PlanContext;
-use super::system_columns::{NamedSystemColumns, factor_name};
+use super::system_columns::{NamedSystemColumns, factor_name, names_any};
 use crate::TablesError;
 use crate::table_provider::TableShape;
 
@@ -90,7 +90,7 @@ impl RelationPlanner for MarkedTables {
 
 /// Rewrites all scopes of `query` that name a system column.
 pub(super) fn widen_scopes(context: &PlanContext<'_>, query: &mut Query) -> Result<()> {
-    Widening { context, withs: Vec::new() }.query(query)
+    if names_any(query) { Widening { context, withs: Vec::new() }.query(query) } else { Ok(()) }
 }
 
 struct Widening<'a> {
