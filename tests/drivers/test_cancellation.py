@@ -36,7 +36,9 @@ STREAM = (
     "SELECT a.id, b.id AS b, c.id AS c FROM {ns}.big a CROSS JOIN {ns}.big b CROSS JOIN {ns}.big c"
 )
 
-STREAM_OF_IDS = "SELECT a.id FROM ns.big a CROSS JOIN ns.big b CROSS JOIN ns.big c"
+INSERT = """
+    INSERT INTO {ns}.big SELECT a.id FROM {ns}.big a CROSS JOIN {ns}.big b CROSS JOIN {ns}.big c
+"""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -114,7 +116,7 @@ def test_a_stream_nobody_reads_costs_nothing_and_ends_when_closed(big):
 def test_a_statement_that_takes_too_long_is_stopped(big):
     with big.adbc() as connection, connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '500ms'")
-        for sql in (AGGREGATE, STREAM, f"INSERT INTO ns.big {STREAM_OF_IDS}"):
+        for sql in (AGGREGATE, INSERT):
             with pytest.raises(Error) as raised:
                 cursor.execute(sql.format(ns="ns"))
                 cursor.fetch_arrow_table()

@@ -33,8 +33,6 @@
 //! ```
 
 mod allow_list;
-#[cfg(test)]
-mod bench_tmp;
 mod catalog;
 mod context;
 mod dml;

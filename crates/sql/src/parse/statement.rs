@@ -76,7 +76,7 @@ pub enum Statement {
         /// The namespace to list.
         namespace: Option<String>,
     },
-    /// DESCRIBE [TABLE] t and SHOW COLUMNS FROM t.
+    /// `DESCRIBE [TABLE] t` and SHOW COLUMNS FROM t.
     Describe {
         /// The table.
         table: TableName,
@@ -177,7 +177,7 @@ impl Statement {
     }
 }
 
-/// EXPLAIN [ANALYZE] [VERBOSE] [FORMAT f] statement.
+/// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT f] statement`.
 #[derive(Debug, Clone)]
 pub struct Explain {
     /// Whether the statement runs and is measured.
@@ -314,7 +314,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// CREATE USER name [WITH] PASSWORD 'p' [ROLE r].
+/// `CREATE USER name [WITH] PASSWORD 'p' [ROLE r]`.
 #[derive(Debug, Clone)]
 pub struct CreateUser {
     /// The name to sign in with.
@@ -327,7 +327,7 @@ pub struct CreateUser {
     pub if_not_exists: bool,
 }
 
-/// ALTER USER name [SET] [PASSWORD 'p'] [ROLE r].
+/// `ALTER USER name [SET] [PASSWORD 'p'] [ROLE r]`.
 #[derive(Debug, Clone)]
 pub struct AlterUser {
     /// The user.
