@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from decimal import Decimal
 
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error
@@ -193,6 +194,33 @@ def test_a_value_that_breaks_a_rule_leaves_nothing_behind(cursor, strict, sql, c
     assert re.search(rf"\brows? (\d and )?{row}\b", text), text
     cursor.execute(f"SELECT * FROM {strict}")
     assert cursor.fetchall() == [(1, "one", 1)]
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "b = b + 1",
+        "b = b * b",
+        "s = s + s",
+        "s = -s - s - s",
+        "u = u + u",
+        "d = d + d",
+        "r = r * 10",
+    ],
+)
+def test_arithmetic_that_overflows_is_not_stored(cursor, namespace, assignment):
+    name = f"{namespace}.full"
+    cursor.execute(
+        f"CREATE TABLE {name} (b BIGINT, s SMALLINT, u INT UNSIGNED, d DECIMAL(38, 0), r REAL)"
+    )
+    largest = (2**63 - 1, 2**15 - 1, 2**32 - 1, Decimal("9" * 38), 3.0000000054977558e38)
+    b, s, u, d, _ = largest
+    cursor.execute(f"INSERT INTO {name} VALUES ({b}, {s}, {u}, '{d}', 3e38)")
+    with pytest.raises(Error) as raised:
+        cursor.execute(f"UPDATE {name} SET {assignment}")
+    assert raised.value.status_code == AdbcStatusCode.INVALID_ARGUMENT, raised.value
+    cursor.execute(f"SELECT * FROM {name}")
+    assert cursor.fetchall() == [largest]
 
 
 def test_a_late_failure_undoes_thousands_of_rows(cursor, strict):

@@ -70,7 +70,7 @@ impl Engine {
             engine: Arc::clone(self),
             principal: session.principal().clone(),
             prepared: Arc::clone(prepared),
-            timeout: session.statement_timeout().or(self.settings.statement_timeout),
+            timeout: session.statement_timeout(self.settings.statement_timeout),
             pinned: pinned.cloned(),
         };
         let batches = self.execution.stream(|sender| run.run(bindings, sender));

@@ -101,11 +101,13 @@ impl Session {
         Ok(())
     }
 
-    /// The session's own statement timeout, when it has set one.
-    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
-        let settings = self.settings.read();
-        let value = settings.get(&SessionSetting::StatementTimeout)?;
-        parse_duration(value).ok()
+    /// How long a statement of the session may compute: what the session has set, where 0 is
+    /// without end, or else `default`.
+    pub(crate) fn statement_timeout(&self, default: Option<Duration>) -> Option<Duration> {
+        match self.settings.read().get(&SessionSetting::StatementTimeout) {
+            Some(value) => parse_duration(value).ok().filter(|timeout| !timeout.is_zero()),
+            None => default,
+        }
     }
 }
 
@@ -126,7 +128,7 @@ fn parse_duration(text: &str) -> Result<Duration, EngineError> {
         _ => 0,
     };
     match number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms)) {
-        Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        Some(ms) if unit_ms > 0 => Ok(Duration::from_millis(ms)),
         _ => Err(EngineError::invalid(format!(
             "'{text}' is not a duration, write for example '1500ms', '30s', '5min' or '1h'"
         ))),
@@ -139,10 +141,11 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_units() {
-        for (text, ms) in [("250", 250), ("250ms", 250), ("2 s", 2000), ("5min", 300_000)] {
+        for (text, ms) in [("0", 0), ("250", 250), ("250ms", 250), ("2 s", 2000), ("5min", 300_000)]
+        {
             assert_eq!(parse_duration(text).unwrap(), Duration::from_millis(ms), "{text}");
         }
-        for text in ["", "0", "s", "5 days", "-1s", "99999999999999999999h"] {
+        for text in ["", "s", "5 days", "-1s", "99999999999999999999h"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -97,7 +97,7 @@ impl Engine {
             engine: Arc::clone(self),
             principal: session.principal().clone(),
             prepared: Arc::clone(prepared),
-            timeout: session.statement_timeout().or(self.settings.statement_timeout),
+            timeout: session.statement_timeout(self.settings.statement_timeout),
         };
         let wanted = prepared.parameters.fields().len();
         let bound = match bound {

@@ -1,6 +1,7 @@
 //! SQL functions of our own.
 
 mod assign_cast;
+mod bounded;
 mod ids;
 mod uuid_text;
 
@@ -18,13 +19,14 @@ pub(crate) use self::assign_cast::AssignCast;
 pub(crate) use self::uuid_text::{to_uuid, uuid_text};
 
 /// KalamDB's own scalar functions: `uuid_v7()`, `ulid()`, `snowflake_id()`,
-/// `to_uuid(text)`, `uuid_text(uuid)`. Made once per process
-/// and registered in the template every session state is cloned from: the generators are shared.
+/// `to_uuid(text)`, `uuid_text(uuid)`, and the bounded ones. Made
+/// once per process and registered in the template every session state is cloned from: the generators are shared.
 /// `current_user()` and `current_role()` are not among them: the planner binds those to the
 /// principal.
 pub fn scalar_functions(clock: Arc<dyn Clock>) -> Vec<Arc<ScalarUDF>> {
     let ids = ids::functions(&clock).into_iter();
-    ids.chain([to_uuid(), uuid_text()]).map(Arc::new).collect()
+    let bounded = bounded::functions();
+    ids.chain([to_uuid(), uuid_text()]).chain(bounded).map(Arc::new).collect()
 }
 
 /// Functions whose value is who asks. A plan with one belongs to its principal.
