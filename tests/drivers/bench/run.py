@@ -39,7 +39,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--floors",
         type=Path,
-        help="JSON file of floors measured elsewhere, such as rocksdb_iterator_rows_a_second",
+        help="JSON file of floors measured elsewhere: rocksdb_iterator_rows_a_second,"
+        " engine_less_raw_ms, engine_less_adbc_ms",
     )
     parser.add_argument(
         "--only", default=",".join(SECTIONS), help=f"sections to run, of {', '.join(SECTIONS)}"

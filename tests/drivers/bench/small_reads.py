@@ -23,17 +23,30 @@ def _sql(rows: int) -> dict[str, object]:
     }
 
 
-def _report(report: Report, door: str, taken: dict, floor: str, target: float, **peers) -> None:
-    floor_ms = statistics.median(taken[floor])
+def _report(
+    setting: Setting,
+    report: Report,
+    door: str,
+    taken: dict[str, list[float]],
+    floor: str,
+    target: float,
+    **peers: dict[str, float],
+) -> None:
+    """Adds a row for each call. The target is a bound in milliseconds, or, when the floor of an
+    engine-less server was given, a multiple of that."""
+    beside = {floor: statistics.median(taken[floor])}
+    if empty := setting.floors.get(f"engine_less_{door.split()[0].lower()}_ms"):
+        beside["engine-less server"] = empty
+        target = FLOOR_RATIO_MAX * empty
     for name, values in taken.items():
-        median = statistics.median(values)
+        is_floor = name == floor
         report.add(
             Row(
                 f"{name}, {door}, p50",
-                median,
+                statistics.median(values),
                 "ms",
-                against={} if name == floor else {floor: floor_ms, **peers.get(name, {})},
-                target=None if name == floor else target,
+                against={} if is_floor else {**beside, **peers.get(name, {})},
+                target=None if is_floor else target,
                 note=f"p99 {percentile(values, 0.99):.3g} ms",
             )
         )
@@ -50,14 +63,14 @@ def run(setting: Setting, report: Report) -> None:
             for name, text in texts.items()
         }
         taken = latencies_ms(calls, ROUNDS)
-        _report(report, "raw", taken, "SELECT 1", RAW_MS_MAX, **peers)
+        _report(setting, report, "raw", taken, "SELECT 1", RAW_MS_MAX, **peers)
     with setting.server.adbc() as connection, connection.cursor() as cursor:
         calls = {
             name: lambda i, text=text: cursor.execute(text(i)).fetchall()
             for name, text in texts.items()
         }
         taken = latencies_ms(calls, ROUNDS)
-        _report(report, "ADBC", taken, "SELECT 1", ADBC_MS_MAX, **peers)
+        _report(setting, report, "ADBC", taken, "SELECT 1", ADBC_MS_MAX, **peers)
         _prepared(setting, report, connection)
     _newest(setting, report)
 
@@ -71,7 +84,9 @@ def _prepared(setting: Setting, report: Report, connection) -> None:
                 lookup, (i * 7919 % setting.rows,)
             ).fetchall(),
         }
-        _report(report, "ADBC prepared", latencies_ms(calls, ROUNDS), "SELECT ?", ADBC_MS_MAX)
+        _report(
+            setting, report, "ADBC prepared", latencies_ms(calls, ROUNDS), "SELECT ?", ADBC_MS_MAX
+        )
 
 
 def _newest(setting: Setting, report: Report) -> None:
@@ -84,14 +99,14 @@ def _newest(setting: Setting, report: Report) -> None:
             name: lambda i, text=text: raw.reader(raw.info(statement(text(i)))).read_all()
             for name, text in texts.items()
         }
-        _report(report, "raw", latencies_ms(calls, ROUNDS), "SELECT 1", RAW_MS_MAX)
+        _report(setting, report, "raw", latencies_ms(calls, ROUNDS), "SELECT 1", RAW_MS_MAX)
     with setting.server.adbc(BENCH_USER, BENCH_PASSWORD) as connection:
         with connection.cursor() as cursor:
             calls = {
                 name: lambda i, text=text: cursor.execute(text(i)).fetchall()
                 for name, text in texts.items()
             }
-            _report(report, "ADBC", latencies_ms(calls, ROUNDS), "SELECT 1", ADBC_MS_MAX)
+            _report(setting, report, "ADBC", latencies_ms(calls, ROUNDS), "SELECT 1", ADBC_MS_MAX)
 
 
 def _peers(setting: Setting) -> dict[str, dict[str, float]]:

@@ -283,7 +283,6 @@ const DEFINITIONS: Table = &[
     ("CREATE TABLE default.t (a EMBEDDING(0))", INVALID),
     ("CREATE TABLE default.t (a EMBEDDING(100000000))", INVALID),
     ("CREATE TABLE default.t (a TIMESTAMP(99))", INVALID),
-    ("CREATE TABLE default.t (a INT DEFAULT 'x')", INVALID),
     ("CREATE TABLE default.t (a INT DEFAULT (SELECT 1))", INVALID_OR_UNSUPPORTED),
     ("CREATE TABLE default.t (a INT) WITH (NONSENSE = 1)", INVALID_OR_NOT_FOUND),
     ("CREATE TABLE default.t (a INT) WITH (DURABILITY = 'never')", INVALID),
