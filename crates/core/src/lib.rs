@@ -36,6 +36,7 @@ mod ingest;
 mod listing;
 mod literals;
 mod metadata;
+mod overflow;
 mod parameters;
 mod prepare;
 mod prepared;

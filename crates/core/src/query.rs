@@ -23,7 +23,8 @@ use tokio::sync::mpsc;
 use crate::prepared::PreparedPlan;
 use crate::session::Session;
 use crate::{
-    Engine, EngineError, PinnedView, Prepared, StatementKind, listing, parameters, wire_schema,
+    Engine, EngineError, PinnedView, Prepared, StatementKind, listing, overflow, parameters,
+    wire_schema,
 };
 
 /// Record batches as they are made. Dropping the stream cancels the statement.
@@ -102,6 +103,7 @@ impl Engine {
             let plan = state.optimizer().optimize(plan, &state, |_, _| {})?;
             state.query_planner().create_physical_plan(&plan, &state).await?
         };
+        let physical = overflow::check(physical)?;
         Ok(RunnablePlan { state, physical, _cancel: cancel })
     }
 }

@@ -264,6 +264,18 @@ async fn commits_and_catalog_are_there_after_reopening() {
 }
 
 #[tokio::test]
+async fn arithmetic_beyond_its_type_is_an_error_and_stores_nothing() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (9223372036854775807)").await.unwrap();
+    for sql in ["UPDATE t SET n = n + 1", "UPDATE t SET n = n * n", "UPDATE t SET n = -2 - n"] {
+        let error = db.run(sql).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{sql}: {error}");
+    }
+    assert_eq!(db.rows("SELECT n + 1 FROM t").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(db.number("SELECT n FROM t").await, i64::MAX);
+}
+
+#[tokio::test]
 async fn a_pinned_result_stays_what_it_was() {
     let db = Fixture::new();
     db.run("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)")
