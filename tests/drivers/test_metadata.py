@@ -237,15 +237,6 @@ def test_unknown_sql_info_is_left_out(raw):
     assert rows["info_name"].to_pylist() == [0, 8]
 
 
-@pytest.mark.parametrize("name", ["system.tables", "system.users", "information_schema.columns"])
-def test_tables_that_can_be_read_can_be_described(raw, name):
-    columns = raw.query(f"SELECT * FROM {name} LIMIT 0").column_names
-    assert raw.query(f"DESCRIBE {name}").column(0).to_pylist() == columns
-    namespace, table = name.split(".")
-    shown = raw.query(f"SHOW TABLES IN {namespace}").to_pylist()
-    assert table in [value for row in shown for value in row.values()]
-
-
 def test_listings_show_only_what_the_user_may_see(shared_server, raw, tables):
     raw.update(f"CREATE USER viewer_{tables} WITH PASSWORD 'a long password' ROLE user")
     raw.update(f"CREATE TABLE {tables}.secret (x TEXT) WITH (ACCESS_LEVEL = 'private')")
