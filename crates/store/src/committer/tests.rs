@@ -395,11 +395,14 @@ fn a_full_queue_and_a_closed_store_give_the_request_back() {
     let (gate, opened) = std::sync::mpsc::channel::<()>();
     let insert =
         |id| request(&view, vec![changes(&view, &table, None, ChangeOp::Insert, &rows([id]))]);
-    // The first reply holds the thread until the gate opens.
+    // The first reply holds the thread until the gate opens; nothing is taken from the queue then.
+    let (at_the_gate, arrived) = std::sync::mpsc::channel::<()>();
     let hold: CommitReply = Box::new(move |_| {
+        let _ = at_the_gate.send(());
         let _ = opened.recv();
     });
     assert!(test.store.committer().submit(insert(0), hold).is_ok());
+    arrived.recv().unwrap();
     let mut rejected = None;
     for _ in 0..2 * kalamdb_commons::limits::COMMIT_QUEUE_LEN_MAX {
         let put = CatalogOp::put_meta("x", b"y");
