@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
 
-use super::{KeyRange, ScanFilter, ScanSpec, check_version, rows_of};
+use super::filtering::Filtering;
+use super::{KeyRange, ScanSpec, check_owner, check_version, rows_of};
 use crate::meta::prefix_successor;
 use crate::view::OwnedIter;
-use crate::{BatchBuilder, ByteRows, ReadView, StoreError, create_batch_trusted, row_format};
+use crate::{BatchBuilder, ReadView, StoreError, create_batch_trusted, row_format};
 
 /// Bytes of keys and values after which a batch is closed, however few rows it has.
-const BATCH_BYTES_MAX: usize = 16 << 20;
+pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Rows looked at before a batch is handed out, be it an empty one: whoever drives the scan
 /// must get the chance to stop it.
-const ROWS_PER_CALL_MAX: usize = 1 << 19;
+pub(super) const ROWS_PER_CALL_MAX: usize = 1 << 19;
 /// One scan may fill this part of the block cache: a half.
 const CACHE_SHARE_OF_ONE_SCAN: usize = 2;
-/// Rows a filter with a limit sees first; doubled each time.
-const FILTERED_ROWS_MIN: usize = 256;
 
 /// Batches of the hot rows of a table, in key order, as of a view.
 ///
@@ -27,37 +26,29 @@ const FILTERED_ROWS_MIN: usize = 256;
 pub struct HotScan {
     rows: Rows,
     output: Output,
-    filter: Option<Filtering>,
     /// Rows still wanted.
     remaining: usize,
     batch_rows: usize,
+    /// True when the last batch was given, or an error.
+    ended: bool,
 }
 
 /// The rows of the key range, in the direction of the scan.
-struct Rows {
+pub(super) struct Rows {
     iter: OwnedIter,
     started: bool,
-    ended: bool,
+    pub(super) ended: bool,
     reverse: bool,
     include_deleted: bool,
-    prefix_len: usize,
+    pub(super) prefix_len: usize,
 }
 
-/// Where rows go: into builders, or, without any column, into a count.
+/// Where rows go.
 enum Output {
     Columns(BatchBuilder),
-    Count { schema: SchemaRef, rows: usize },
-}
-
-/// Rows on their way through a filter.
-struct Filtering {
-    filter: ScanFilter,
-    columns: BatchBuilder,
-    /// Copies: the iterator has moved on when the predicate has spoken.
-    keys: ByteRows,
-    values: ByteRows,
-    /// Rows of the next evaluation.
-    wanted: usize,
+    /// Without any column only their number matters.
+    Count(SchemaRef),
+    Filtered(Box<Filtering>),
 }
 
 impl HotScan {
@@ -65,9 +56,10 @@ impl HotScan {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the table was altered or dropped since the layout was made:
-    /// plan again.
-    pub fn new(view: Arc<ReadView>, spec: ScanSpec) -> Result<Self, StoreError> {
+    /// plan again. [`StoreError::OwnerDropped`].
+    pub fn new(view: Arc<ReadView>, mut spec: ScanSpec) -> Result<Self, StoreError> {
         check_version(&view, &spec.layout)?;
+        check_owner(&view, spec.owner.as_ref())?;
         let generation = view.generation(spec.layout.definition().id);
         let (family, prefix) = rows_of(&spec.layout, generation, spec.owner.as_ref())?;
         let (lower, upper) = spec.ranges.storage_bounds(&prefix);
@@ -76,23 +68,16 @@ impl HotScan {
         let fill_cache = spec.limit.is_some() || fits_the_cache(&view, &spec, &lower, &upper)?;
         let iter = OwnedIter::new(view, family, lower, upper, fill_cache)?;
         let batch_rows = spec.batch_rows.max(1);
-        let output = if spec.projection.is_empty() {
-            let schema = Arc::new(arrow::datatypes::Schema::empty());
-            Output::Count { schema, rows: 0 }
+        let filter = spec.filter.take();
+        let output = if let Some(filter) = filter {
+            Output::Filtered(Box::new(Filtering::new(&spec, filter)?))
+        } else if spec.projection.is_empty() {
+            Output::Count(Arc::new(Schema::empty()))
         } else {
             let rows = spec.limit.unwrap_or(usize::MAX).min(batch_rows);
             let layout = Arc::clone(&spec.layout);
             Output::Columns(BatchBuilder::with_row_capacity(layout, &spec.projection, rows)?)
         };
-        let filter = spec
-            .filter
-            .map(|filter| {
-                let columns = BatchBuilder::new(Arc::clone(&spec.layout), &filter.columns)?;
-                let wanted = spec.limit.map_or(batch_rows, |_| FILTERED_ROWS_MIN.min(batch_rows));
-                let (keys, values) = (ByteRows::new(), ByteRows::new());
-                Ok::<_, StoreError>(Filtering { filter, columns, keys, values, wanted })
-            })
-            .transpose()?;
         Ok(Self {
             rows: Rows {
                 iter,
@@ -103,9 +88,9 @@ impl HotScan {
                 prefix_len: prefix.len(),
             },
             output,
-            filter,
             remaining: spec.limit.unwrap_or(usize::MAX),
             batch_rows,
+            ended: false,
         })
     }
 
@@ -113,68 +98,23 @@ impl HotScan {
     pub fn schema(&self) -> &SchemaRef {
         match &self.output {
             Output::Columns(builder) => builder.schema(),
-            Output::Count { schema, .. } => schema,
+            Output::Count(schema) => schema,
+            Output::Filtered(filtering) => filtering.schema(),
         }
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, StoreError> {
-        match self.filter.take() {
-            None => self.fill()?,
-            Some(mut filtering) => {
-                let filled = self.fill_filtered(&mut filtering);
-                self.filter = Some(filtering);
-                filled?;
+        let batch_rows = self.batch_rows.min(self.remaining);
+        let batch = match &mut self.output {
+            Output::Columns(builder) => self.rows.fill(builder, batch_rows)?,
+            Output::Count(schema) => self.rows.count(schema, batch_rows)?,
+            Output::Filtered(filtering) => {
+                return filtering.next_batch(&mut self.rows, &mut self.remaining);
             }
-        }
-        if self.remaining == 0 {
-            self.rows.ended = true;
-        }
-        if self.output.len() == 0 && self.rows.ended {
-            return Ok(None);
-        }
-        self.output.finish().map(Some)
-    }
-
-    /// Without a filter: from the iterator into the builders.
-    fn fill(&mut self) -> Result<(), StoreError> {
-        let wanted = self.batch_rows.min(self.remaining);
-        let output = &mut self.output;
-        let prefix_len = self.rows.prefix_len;
-        let (mut rows, mut bytes, mut seen) = (0, 0, 0);
-        while rows < wanted && bytes < BATCH_BYTES_MAX && seen < ROWS_PER_CALL_MAX {
-            let read = self.rows.read(|key, value| {
-                bytes += key.len() + value.len();
-                rows += 1;
-                output.append(prefix_len, key, value)
-            })?;
-            if !read {
-                break;
-            }
-            seen += 1;
-        }
-        self.remaining -= rows;
-        Ok(())
-    }
-
-    /// With a filter: rows are copied, the predicate sees its columns, those that stay go on.
-    fn fill_filtered(&mut self, filtering: &mut Filtering) -> Result<(), StoreError> {
-        let mut seen = 0;
-        let mut bytes = 0;
-        // A batch half full is good enough: filling it up would mean asking the predicate about
-        // fewer and fewer rows at a time.
-        while self.output.len() <= self.batch_rows / 2
-            && self.remaining > 0
-            && !self.rows.ended
-            && bytes < BATCH_BYTES_MAX
-            && seen < ROWS_PER_CALL_MAX
-        {
-            // What passes must fit into the batch.
-            let wanted = filtering.wanted.min(self.batch_rows - self.output.len());
-            seen += filtering.gather(&mut self.rows, wanted)?;
-            bytes += filtering.pass_on(&mut self.output, &mut self.remaining, &self.rows)?;
-            filtering.wanted = (filtering.wanted * 2).min(self.batch_rows);
-        }
-        Ok(())
+        };
+        self.remaining -= batch.num_rows();
+        let more = self.remaining > 0 && !self.rows.ended;
+        Ok((batch.num_rows() > 0 || more).then_some(batch))
     }
 }
 
@@ -208,21 +148,52 @@ impl Iterator for HotScan {
     type Item = Result<RecordBatch, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rows.ended {
+        if self.ended {
             return None;
         }
         let batch = self.next_batch();
-        if batch.is_err() {
-            self.rows.ended = true;
-        }
+        self.ended = !matches!(batch, Ok(Some(_)));
         batch.transpose()
     }
 }
 
 impl Rows {
+    /// The next rows, from the iterator into the builders.
+    fn fill(&mut self, builder: &mut BatchBuilder, rows: usize) -> Result<RecordBatch, StoreError> {
+        let prefix_len = self.prefix_len;
+        let (mut bytes, mut seen) = (0, 0);
+        while builder.len() < rows && bytes < BATCH_BYTES_MAX && seen < ROWS_PER_CALL_MAX {
+            let read = self.read(|key, value| {
+                bytes += key.len() + value.len();
+                builder.append(prefix_len, key, value)
+            })?;
+            if !read {
+                break;
+            }
+            seen += 1;
+        }
+        builder.finish()
+    }
+
+    /// The number of the next rows.
+    fn count(&mut self, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, StoreError> {
+        let (mut counted, mut seen) = (0, 0);
+        while counted < rows && seen < ROWS_PER_CALL_MAX {
+            let read = self.read(|_, _| {
+                counted += 1;
+                Ok(())
+            })?;
+            if !read {
+                break;
+            }
+            seen += 1;
+        }
+        create_batch_trusted(Arc::clone(schema), Vec::new(), counted)
+    }
+
     /// Moves to the next row and gives it to `take` unless it is a tombstone nobody asked for;
     /// false at the end.
-    fn read(
+    pub(super) fn read(
         &mut self,
         take: impl FnOnce(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError> {
@@ -244,92 +215,6 @@ impl Rows {
             take(key, value)?;
         }
         Ok(true)
-    }
-}
-
-impl Filtering {
-    /// Copies up to `wanted` rows, returns how many were looked at.
-    fn gather(&mut self, rows: &mut Rows, wanted: usize) -> Result<usize, StoreError> {
-        let (keys, values, columns) = (&mut self.keys, &mut self.values, &mut self.columns);
-        keys.clear();
-        values.clear();
-        let prefix_len = rows.prefix_len;
-        let mut seen = 0;
-        while keys.len() < wanted
-            && values.byte_len() < BATCH_BYTES_MAX
-            && seen < ROWS_PER_CALL_MAX
-            && rows.read(|key, value| {
-                keys.push(key);
-                values.push(value);
-                columns.append(prefix_len, key, value)
-            })?
-        {
-            seen += 1;
-        }
-        Ok(seen)
-    }
-
-    /// Asks the predicate and appends what stays; returns its bytes.
-    fn pass_on(
-        &mut self,
-        output: &mut Output,
-        remaining: &mut usize,
-        rows: &Rows,
-    ) -> Result<usize, StoreError> {
-        if self.keys.is_empty() {
-            return Ok(0);
-        }
-        let batch = self.columns.finish()?;
-        let stays: BooleanArray = (self.filter.predicate)(&batch)?;
-        if stays.len() != self.keys.len() {
-            return Err(StoreError::invalid(format!(
-                "a filter answered for {} rows of {}",
-                stays.len(),
-                self.keys.len()
-            )));
-        }
-        let mut bytes = 0;
-        for index in 0..stays.len() {
-            if !stays.is_valid(index) || !stays.value(index) {
-                continue;
-            }
-            if *remaining == 0 {
-                break;
-            }
-            let (key, value) = (self.keys.get(index), self.values.get(index));
-            output.append(rows.prefix_len, key, value)?;
-            bytes += key.len() + value.len();
-            *remaining -= 1;
-        }
-        Ok(bytes)
-    }
-}
-
-impl Output {
-    fn append(&mut self, prefix_len: usize, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        match self {
-            Self::Columns(builder) => builder.append(prefix_len, key, value),
-            Self::Count { rows, .. } => {
-                *rows += 1;
-                Ok(())
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Columns(builder) => builder.len(),
-            Self::Count { rows, .. } => *rows,
-        }
-    }
-
-    fn finish(&mut self) -> Result<RecordBatch, StoreError> {
-        match self {
-            Self::Columns(builder) => builder.finish(),
-            Self::Count { schema, rows } => {
-                create_batch_trusted(Arc::clone(schema), Vec::new(), std::mem::take(rows))
-            }
-        }
     }
 }
 

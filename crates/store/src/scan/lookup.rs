@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use kalamdb_commons::TableType;
 
-use super::{StoredRow, check_version};
+use super::{StoredRow, check_owner, check_version};
 use crate::families::Family;
 use crate::view::OwnedIter;
 use crate::{BatchBuilder, ByteRows, ReadView, StoreError, TableLayout, row_format};
@@ -22,13 +22,14 @@ const RANGE_PROBE_KEYS_MIN: usize = 16;
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when the table was altered or dropped since the layout was made: plan
-/// again.
+/// again. [`StoreError::OwnerDropped`].
 pub fn lookup_keys<'v>(
     view: &'v Arc<ReadView>,
     layout: &TableLayout,
     keys: &ByteRows,
 ) -> Result<Vec<Option<StoredRow<'v>>>, StoreError> {
     check_version(view, layout)?;
+    check_owner_of_keys(view, layout, keys)?;
     let family = family_of(layout);
     if keys.len() >= RANGE_PROBE_KEYS_MIN && range_is_empty(view, family, keys)? {
         return Ok(std::iter::repeat_with(|| None).take(keys.len()).collect());
@@ -48,6 +49,19 @@ pub fn lookup_keys<'v>(
         start = end;
     }
     Ok(found)
+}
+
+/// As [`check_owner`], of the one owner the keys of a statement have.
+fn check_owner_of_keys(
+    view: &ReadView,
+    layout: &TableLayout,
+    keys: &ByteRows,
+) -> Result<(), StoreError> {
+    let nobody = view.store().database().dropped_owners.is_empty();
+    match keys.iter().next() {
+        Some(key) if !nobody => check_owner(view, layout.owner(key)?.as_ref()),
+        _ => Ok(()),
+    }
 }
 
 fn range_is_empty(

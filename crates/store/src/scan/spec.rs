@@ -60,7 +60,7 @@ impl Default for KeyRange {
 /// Says which rows of a batch stay: true stays, false and NULL go.
 pub type ScanPredicate = Box<dyn FnMut(&RecordBatch) -> Result<BooleanArray, StoreError> + Send>;
 
-/// A filter evaluated before anything but its own columns is decoded.
+/// A filter evaluated over many rows at a time.
 pub struct ScanFilter {
     /// Columns the predicate needs: indices into the wide schema, in the order it sees them.
     pub columns: Vec<usize>,
@@ -112,6 +112,12 @@ impl ScanSpec {
 pub(super) fn check_version(view: &ReadView, layout: &TableLayout) -> Result<(), StoreError> {
     let versions = &view.store().database().table_versions;
     versions.check_read(layout.definition(), view.commit_seq())
+}
+
+/// Refuses to read, at this view, rows of a user dropped before it: they may be half gone.
+pub(super) fn check_owner(view: &ReadView, owner: Option<&UserId>) -> Result<(), StoreError> {
+    let Some(owner) = owner else { return Ok(()) };
+    view.store().database().dropped_owners.check_read(owner, view.commit_seq())
 }
 
 /// The family and key prefix of an owner's rows in a table.

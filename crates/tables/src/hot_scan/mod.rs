@@ -75,7 +75,7 @@ enum Part {
 ///
 /// ```text
 /// keys ─► get_rows ──────────────┐
-///                                ├─► filters on their columns ─► the other columns ─► batches
+///                                ├─► projected columns and the filters' ─► filters ─► batches
 /// ranges (forward or reverse) ───┘
 /// ```
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Evaluates filters on just the columns they name, before the rest of a batch is decoded.
+//! Evaluates filters over batches of just the columns they name.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use arrow::array::{Int64Array, StringArray};
+use arrow::array::{BooleanArray, Int64Array, StringArray};
 use kalamdb_commons::{TableId, UserId};
 use proptest::prelude::*;
 
 use super::*;
+use crate::scan::ScanFilter;
 use crate::test_tables::{Row, TestStore, all_rows, decode, row, rows, run, scan, shared, user};
 use crate::{ChangeOp, KeyRange, TableLayout, get_rows, lookup_keys, split_points, test_tables};
 

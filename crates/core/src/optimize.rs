@@ -1,0 +1,80 @@
+//! Which of the optimizer's rules a plan goes through.
+//!
+//! Most rules are about joins, subqueries, unions and aggregates. For a plan that reads one table
+//! and has none of these, looking for them takes longer than reading a row.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+
+/// The rules that can find something in a plan over one table.
+const RULES_OF_ONE_TABLE: [&str; 11] = [
+    "simplify_expressions",
+    "eliminate_duplicated_expr",
+    "eliminate_filter",
+    "eliminate_limit",
+    "propagate_empty_relation",
+    "push_down_limit",
+    "push_down_filter",
+    "common_sub_expression_eliminate",
+    "extract_leaf_expressions",
+    "push_down_leaf_projections",
+    "optimize_projections",
+];
+
+/// The optimizer for plans over one table: a part of the whole one, in the same order.
+pub(crate) fn of_one_table(whole: &[Arc<dyn OptimizerRule + Send + Sync>]) -> Optimizer {
+    let rules = whole.iter().filter(|rule| RULES_OF_ONE_TABLE.contains(&rule.name()));
+    Optimizer::with_rules(rules.cloned().collect())
+}
+
+/// Optimizes an analyzed plan.
+pub(crate) fn optimize(
+    plan: LogicalPlan,
+    state: &SessionState,
+    of_one_table: &Optimizer,
+) -> Result<LogicalPlan> {
+    let optimizer = if reads_one_table_only(&plan)? { of_one_table } else { state.optimizer() };
+    optimizer.optimize(plan, state, |_, _| {})
+}
+
+fn reads_one_table_only(plan: &LogicalPlan) -> Result<bool> {
+    let mut only = true;
+    plan.apply(|node| {
+        only = matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Limit(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::TableScan(_)
+                | LogicalPlan::EmptyRelation(_)
+        );
+        if only {
+            node.apply_expressions(|expr| {
+                only = only && !has_subquery(expr)?;
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(if only { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    })?;
+    Ok(only)
+}
+
+fn has_subquery(expr: &Expr) -> Result<bool> {
+    expr.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+                | Expr::ScalarSubquery(_)
+                | Expr::OuterReferenceColumn(..)
+        ))
+    })
+}
