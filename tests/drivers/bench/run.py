@@ -3,11 +3,10 @@
 Every figure is a median and stands beside a named floor or peer measured in the same run, because
 throughput on a shared machine repeats only within tens of percent while ratios hold.
 
-    python tests/drivers/bench/run.py [--json results.json] [--only small_reads,scans]
+    python tests/drivers/bench/run.py [--binary kalamdb] [--json results.json] [--only small_reads,scans]
 """
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -37,12 +36,6 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument(
-        "--floors",
-        type=Path,
-        help="JSON file of floors measured elsewhere: rocksdb_iterator_rows_a_second,"
-        " engine_less_raw_ms, engine_less_adbc_ms",
-    )
-    parser.add_argument(
         "--only", default=",".join(SECTIONS), help=f"sections to run, of {', '.join(SECTIONS)}"
     )
     return parser.parse_args()
@@ -54,17 +47,15 @@ def main() -> None:
     unknown = set(chosen.only.split(",")) - set(SECTIONS)
     if unknown:
         sys.exit(f"no such section: {', '.join(sorted(unknown))}")
-    floors = json.loads(chosen.floors.read_text(encoding="utf-8")) if chosen.floors else {}
     binary = chosen.binary or default_binary()
     report = Report()
-    setting = Setting.open(binary, chosen.rows, chosen.wide_rows, floors)
+    setting = Setting.open(binary, chosen.rows, chosen.wide_rows)
     try:
         for name in SECTIONS:
             if name in chosen.only.split(","):
                 SECTIONS[name].run(setting, report)
     finally:
-        setting.server.kill()
-        setting.lite.close()
+        setting.close()
         shutil.rmtree(setting.directory, ignore_errors=True)
     if chosen.json:
         report.write(chosen.json, binary)

@@ -1,5 +1,7 @@
 """A loaded server and its peers, shared by all benchmarks of one run."""
 
+import functools
+import shutil
 import sqlite3
 import tempfile
 from dataclasses import dataclass, field
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from bench.floor import Floor, small_statements
 from bench.measure import forget_peak, memory_mib
 from bench.tables import MESSAGES_SQL, duckdb_peer, messages, sqlite_peer, wide, wide_sql
 from server import Server
@@ -25,9 +28,9 @@ class Setting:
     directory: Path
     rows: int
     wide_rows: int
-    floors: dict[str, float]
+    floor: Floor | None
     duck: duckdb.DuckDBPyConnection = field(init=False)
-    lite: sqlite3.Connection = field(init=False)
+    lite: sqlite3.Connection | None = None
     new_mib: float = 0.0
     loaded_mib: float = 0.0
     loaded_peak_mib: float = 0.0
@@ -51,20 +54,34 @@ class Setting:
         self.duck = duckdb_peer(self.rows)
         self.lite = sqlite_peer(self.directory, self.rows)
 
+    @functools.cached_property
+    def rust(self) -> dict[str, float] | None:
+        """What the client in Rust measures; it runs once."""
+        return small_statements(self.server, "bench.messages", self.rows)
+
     def _ingest(self, cursor, table: str, data) -> None:
         batches = data.to_reader(max_chunksize=INGEST_BATCH_ROWS)
         count = cursor.adbc_ingest(table, batches, "append", db_schema_name="bench")
         assert count == data.num_rows, table
 
     @classmethod
-    def open(cls, binary: Path, rows: int, wide_rows: int, floors: dict[str, float]) -> "Setting":
+    def open(cls, binary: Path, rows: int, wide_rows: int) -> "Setting":
         """Starts a server on a fresh directory and loads it."""
         directory = Path(tempfile.mkdtemp(prefix="kalamdb-bench-"))
         server = Server(directory / "data", binary).start()
-        setting = cls(server, directory, rows, wide_rows, floors)
+        setting = cls(server, directory, rows, wide_rows, Floor.beside(binary))
         try:
             setting.load()
         except BaseException:
-            server.kill()
+            setting.close()
             raise
         return setting
+
+    def close(self) -> None:
+        """Ends the server and the floor, removes the directory."""
+        self.server.kill()
+        if self.floor:
+            self.floor.close()
+        if self.lite:
+            self.lite.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
