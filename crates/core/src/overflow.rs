@@ -1,49 +1,137 @@
 //! Integer arithmetic that does not fit its type is an error, not another number.
 //!
-//! The query engine's operators wrap around unless each is told not to. Told so here: the
-//! computed columns of every projection, and so everything a statement answers or stores.
+//! The query engine's own operators wrap around, wherever they stand, and so does its folding of
+//! constants. So after types are settled every `+`, `-`, `*` and negation of integers in a
+//! statement becomes a function that does not, and `sum` is one that adds up in a wider type.
+
+mod arithmetic;
+mod sum;
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::error::DataFusionError;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::BinaryExpr;
-use datafusion::physical_expr::projection::ProjectionExpr;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
 
-/// The plan with checked arithmetic in its projections.
-pub(crate) fn check(
-    plan: Arc<dyn ExecutionPlan>,
-) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    plan.transform_up(|node| {
-        let Some(projection) = node.downcast_ref::<ProjectionExec>() else {
-            return Ok(Transformed::no(node));
-        };
-        let mut changed = false;
-        let mut exprs = Vec::with_capacity(projection.expr().len());
-        for ProjectionExpr { expr, alias } in projection.expr() {
-            let checked = checked(Arc::clone(expr))?;
-            changed |= checked.transformed;
-            exprs.push(ProjectionExpr { expr: checked.data, alias: alias.clone() });
-        }
-        if !changed {
-            return Ok(Transformed::no(node));
-        }
-        let input = Arc::clone(projection.input());
-        Ok(Transformed::yes(Arc::new(ProjectionExec::try_new(exprs, input)?)))
-    })
-    .data()
+use self::arithmetic::Operation;
+pub(crate) use self::sum::checked_sum;
+
+/// Puts checked arithmetic in the place of the operators. To run when types are settled.
+#[derive(Debug)]
+pub(crate) struct CheckedArithmetic;
+
+impl AnalyzerRule for CheckedArithmetic {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            if !computes(&node)? {
+                return Ok(Transformed::no(node));
+            }
+            let schema = merge_schema(&node.inputs());
+            // The functions have the operators' names, so no column changes its own.
+            node.map_expressions(|expr| expr.transform_up(|expr| Ok(checked(expr, &schema))))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "checked_arithmetic"
+    }
 }
 
-fn checked(
-    expr: Arc<dyn PhysicalExpr>,
-) -> Result<Transformed<Arc<dyn PhysicalExpr>>, DataFusionError> {
-    expr.transform_up(|expr| match expr.downcast_ref::<BinaryExpr>() {
-        Some(binary) if binary.op().is_numerical_operators() => {
-            Ok(Transformed::yes(Arc::new(binary.clone().with_fail_on_overflow(true))))
+/// Whether a node's own expressions have arithmetic in them, of whatever type.
+fn computes(node: &LogicalPlan) -> Result<bool> {
+    let mut computes = false;
+    node.apply_expressions(|expr| {
+        computes = expr.exists(|expr| {
+            Ok(match expr {
+                Expr::BinaryExpr(BinaryExpr { op, .. }) => Operation::of(*op).is_some(),
+                Expr::Negative(_) => true,
+                _ => false,
+            })
+        })?;
+        Ok(if computes { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(computes)
+}
+
+fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let integer = |expr: &Expr| expr.get_type(schema).ok().filter(|of| of.is_integer());
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            if let Some(operation) = Operation::of(op)
+                && let Some(left_type) = integer(&left)
+                && integer(&right) == Some(left_type)
+            {
+                return Transformed::yes(call(operation, vec![*left, *right]));
+            }
+            Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))
         }
-        _ => Ok(Transformed::no(expr)),
-    })
+        Expr::Negative(inner) if integer(&inner).is_some_and(|of| of.is_signed_integer()) => {
+            Transformed::yes(call(Operation::Negate, vec![*inner]))
+        }
+        other => Transformed::no(other),
+    }
+}
+
+fn call(operation: Operation, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(operation.function()), arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::common::ScalarValue;
+    use datafusion::logical_expr::{col, lit};
+
+    use super::*;
+
+    fn schema() -> DFSchema {
+        let field = |name, data_type| Field::new(name, data_type, true);
+        let schema = Schema::new(vec![
+            field("i", DataType::Int64),
+            field("s", DataType::Int16),
+            field("d", DataType::Float64),
+        ]);
+        DFSchema::try_from(schema).unwrap()
+    }
+
+    #[test]
+    fn integers_are_checked_and_keep_their_type_and_name() {
+        let schema = schema();
+        let small = || lit(ScalarValue::Int16(Some(3)));
+        let all = [
+            col("i") + lit(1_i64),
+            lit(1_i64) - col("i"),
+            col("s") * small(),
+            Expr::Negative(Box::new(col("s"))),
+        ];
+        for expr in all {
+            let becomes = checked(expr.clone(), &schema);
+            assert!(becomes.transformed, "{expr}");
+            let becomes = becomes.data;
+            assert_eq!(becomes.schema_name().to_string(), expr.schema_name().to_string());
+            assert_eq!(becomes.get_type(&schema).unwrap(), expr.get_type(&schema).unwrap());
+            assert_eq!(becomes.nullable(&schema).unwrap(), expr.nullable(&schema).unwrap());
+        }
+    }
+
+    #[test]
+    fn other_arithmetic_stays() {
+        let schema = schema();
+        let all = [
+            col("d") + lit(1.5),
+            col("i") / lit(2_i64),
+            col("i") % lit(2_i64),
+            col("i").gt(lit(2_i64)),
+            Expr::Negative(Box::new(col("d"))),
+        ];
+        for expr in all {
+            assert!(!checked(expr.clone(), &schema).transformed, "{expr}");
+        }
+    }
 }

@@ -156,28 +156,9 @@ impl Predicate {
                 let operator = *one_of(rng, &COMPARISONS);
                 Self::Compare(column, operator, literal(rng, shape.column(column)))
             }
-            7 => Self::negated(inner(rng)),
+            7 => Self::Not(inner(rng)),
             8 => Self::And(inner(rng), inner(rng)),
             _ => Self::Or(inner(rng), inner(rng)),
-        }
-    }
-
-    /// NOT, except over two lists on one column: the query engine takes `v IN (1) AND v IN (2)` for
-    /// false where v is NULL and it is unknown.
-    fn negated(inner: Box<Self>) -> Self {
-        let mut columns = inner.listed_columns();
-        columns.sort_unstable();
-        if columns.windows(2).any(|pair| pair[0] == pair[1]) { *inner } else { Self::Not(inner) }
-    }
-
-    fn listed_columns(&self) -> Vec<usize> {
-        match self {
-            Self::In(column, _) => vec![*column],
-            Self::Not(inner) => inner.listed_columns(),
-            Self::And(left, right) | Self::Or(left, right) => {
-                [left.listed_columns(), right.listed_columns()].concat()
-            }
-            _ => Vec::new(),
         }
     }
 

@@ -135,7 +135,7 @@ impl AssignColumn {
 }
 
 /// What Arrow said, without its own prefix.
-fn reason_of(error: ArrowError) -> String {
+pub(super) fn reason_of(error: ArrowError) -> String {
     match error {
         ArrowError::CastError(reason)
         | ArrowError::ParseError(reason)
@@ -202,7 +202,7 @@ pub(crate) fn convert(
             let whole = cast_with_options(values, &DataType::Decimal256(76, 0), &options)?;
             cast_with_options(&whole, &to, &options)
         }
-        ColumnType::Float32 if from.is_numeric() => {
+        ColumnType::Float32 if from.is_numeric() || is_text(from) => {
             let wide: ArrayRef = cast_with_options(values, &DataType::Float64, &options)?;
             narrowed(wide.as_primitive::<Float64Type>(), safe)
         }
@@ -346,10 +346,29 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let ints: ArrayRef = Arc::new(Int32Array::from(vec![1]));
         assert!(column(ColumnType::timestamp()).assign(&ints, 1).is_err());
-        let floats: ArrayRef = Arc::new(Float64Array::from(vec![1e300]));
-        assert!(column(ColumnType::Float32).assign(&floats, 1).is_err());
-        let floats: ArrayRef = Arc::new(Float64Array::from(vec![f64::INFINITY, 0.1]));
-        assert!(column(ColumnType::Float32).assign(&floats, 1).is_ok());
+    }
+
+    #[test]
+    fn a_real_never_becomes_infinite_by_itself() {
+        let real = column(ColumnType::Float32);
+        let too_large: [ArrayRef; 2] = [
+            Arc::new(Float64Array::from(vec![1.0, -1e300])),
+            Arc::new(StringArray::from(vec!["1", "-1e300"])),
+        ];
+        for values in too_large {
+            let error = real.assign(&values, 1).unwrap_err().to_string();
+            for part in ["ns.t", "column c", "REAL", "row 2", "1e300"] {
+                assert!(error.contains(part), "{part} in {error}");
+            }
+        }
+        let infinite: [ArrayRef; 2] = [
+            Arc::new(Float64Array::from(vec![f64::INFINITY, 0.1])),
+            Arc::new(StringArray::from(vec!["Infinity", "0.1"])),
+        ];
+        for values in infinite {
+            let stored = real.assign(&values, 1).unwrap();
+            assert_eq!(stored.as_primitive::<Float32Type>().values(), &[f32::INFINITY, 0.1]);
+        }
     }
 
     #[test]

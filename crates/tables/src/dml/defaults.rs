@@ -1,16 +1,104 @@
-//! DEFAULT expressions.
+//! DEFAULT expressions, and whether they suit their columns.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::Schema;
+use datafusion::common::DFSchema;
 use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Expr, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use kalamdb_commons::ColumnDefinition;
+use kalamdb_commons::{ColumnDefinition, Principal};
+use kalamdb_sql::{CatalogSnapshot, CreateTable, quote_name};
+
+use super::assign::{convert, reason_of};
+use crate::TablesError;
+use crate::planner::{Names, PlanContext};
+
+/// Refuses a DEFAULT that its column cannot store: without this, the rows that need it would be
+/// refused, one after the other.
+///
+/// # Errors
+/// [`TablesError::InvalidStatement`], which names the column.
+pub fn check_defaults(
+    state: &SessionState,
+    catalog: &Arc<CatalogSnapshot>,
+    principal: &Principal,
+    namespace: &str,
+    table: &CreateTable,
+) -> Result<(), TablesError> {
+    if table.columns.iter().all(|column| column.default.is_none()) {
+        return Ok(());
+    }
+    // A time for NOW().
+    let mut state = state.clone();
+    state.mark_start_execution();
+    let plans = PlanContext::new(&state, Names::new(catalog, principal, namespace));
+    for column in &table.columns {
+        let Some(text) = &column.default else { continue };
+        let refused = |reason: String| {
+            TablesError::invalid(format!(
+                "the default {text} of column {} cannot be a value of type {}: {reason}",
+                quote_name(&column.name),
+                column.column_type
+            ))
+        };
+        let value = plans
+            .plan_expression(written(text)?)
+            .and_then(|expr| one_value(&state, expr))
+            .map_err(|error| refused(error.strip_backtrace()))?;
+        // NULL is for the column's NOT NULL to refuse.
+        if value.logical_null_count() == 0 {
+            convert(&value, &column.column_type, false)
+                .map_err(|error| refused(reason_of(error)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The value of an expression without columns.
+fn one_value(state: &SessionState, expr: LogicalExpr) -> Result<ArrayRef> {
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+    computation(state, expr)?.evaluate(&row)?.into_array(1)
+}
+
+/// An expression without columns in the form in which it is computed: coerced, and with the
+/// statement's time in the place of NOW().
+pub(super) fn computation(
+    state: &SessionState,
+    expr: LogicalExpr,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let plan = LogicalPlanBuilder::empty(true).project([expr])?.build()?;
+    let analyzer = state.analyzer();
+    let plan = analyzer.execute_and_check(plan, state.config_options(), |_, _| {})?;
+    let context = SimplifyContext::builder()
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let expr = match plan {
+        LogicalPlan::Projection(projection) => projection.expr.into_iter().next(),
+        _ => None,
+    };
+    let expr = expr.map(|expr| ExprSimplifier::new(context).simplify(expr)).transpose()?;
+    state.create_physical_expr(expr.unwrap_or_default(), &DFSchema::empty())
+}
 
 /// The DEFAULT of a column as an expression; NULL where none was declared.
 pub(super) fn default_expr(column: &ColumnDefinition) -> Result<Expr> {
-    let Some(text) = &column.default else {
-        return Ok(Expr::value(Value::Null));
-    };
+    match &column.default {
+        Some(text) => written(text),
+        None => Ok(Expr::value(Value::Null)),
+    }
+}
+
+fn written(text: &str) -> Result<Expr> {
     let expr = parse(text)?;
     match &expr {
         // CURRENT_USER and the like may stand without brackets.

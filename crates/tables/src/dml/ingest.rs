@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -14,7 +13,7 @@ use kalamdb_commons::TableDefinition;
 use kalamdb_sql::{ObjectKind, TableEntry, not_found};
 use kalamdb_store::RowChanges;
 
-use super::defaults::default_expr;
+use super::defaults::{computation, default_expr};
 use super::sink::{StatementWriter, Write};
 use crate::planner::{Names, PlanContext};
 use crate::{StatementContext, TablesError};
@@ -114,8 +113,7 @@ fn column_sources(
             Some(position) => Ok(ColumnSource::Given(position)),
             None => {
                 let expr = plans.plan_expression(default_expr(column)?)?;
-                let expr = state.create_physical_expr(expr, &DFSchema::empty())?;
-                Ok(ColumnSource::Default(expr))
+                Ok(ColumnSource::Default(computation(&state, expr)?))
             }
         })
         .collect()

@@ -14,6 +14,7 @@ use super::defaults::default_expr;
 use super::lower_insert::{into_sink, target_position};
 use super::sink::Write;
 use super::values::type_parameters;
+use super::wide_reals::compute_reals_wide;
 use crate::TablesError;
 use crate::planner::{PlanContext, empty_select, mark_source, query_of};
 
@@ -64,6 +65,7 @@ pub(crate) fn plan_update(
         limit: update.limit.as_ref(),
     };
     let source = type_parameters(source.plan(context)?, &columns)?;
+    let source = compute_reals_wide(source, &columns)?;
     let write = Write::Update { repeated: !update.from.is_empty() };
     Ok(into_sink(entry, write, source))
 }

@@ -1,6 +1,5 @@
 //! INSERT as one source query: the declared columns in declared order, defaults filled in.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::Column;
@@ -10,7 +9,7 @@ use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{
     DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, Projection, WriteOp,
 };
-use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{self, SetExpr};
 use kalamdb_commons::TableDefinition;
 use kalamdb_sql::{InsertSource, InsertStatement, ObjectKind, TableEntry, not_found};
 
@@ -18,6 +17,7 @@ use super::assign::AssignColumn;
 use super::defaults::default_expr;
 use super::sink::{DmlSink, Write};
 use super::values::{ValuesColumn, plan_values, type_parameters};
+use super::wide_reals::compute_reals_wide;
 use crate::TablesError;
 use crate::planner::{PlanContext, full_reference};
 
@@ -101,9 +101,7 @@ fn plan_source(
             .collect();
         return plan_values(context, &rows, &columns);
     }
-    let mut query = query.clone();
-    name_repeated_items(&mut query.body);
-    let source = context.plan_query(&query)?;
+    let source = context.plan_positions(query)?;
     let given = source.schema().fields().len();
     if given != targets.len() {
         return Err(TablesError::invalid(format!(
@@ -115,7 +113,7 @@ fn plan_source(
     }
     let columns: Vec<_> =
         targets.iter().map(|position| Some(Arc::clone(&assign[*position]))).collect();
-    type_parameters(source, &columns)
+    compute_reals_wide(type_parameters(source, &columns)?, &columns)
 }
 
 /// True for a query that is nothing but its body.
@@ -124,29 +122,6 @@ fn is_plain(query: &ast::Query) -> bool {
         && query.order_by.is_none()
         && query.limit_clause.is_none()
         && query.fetch.is_none()
-}
-
-/// `SELECT x, x` is fine in INSERT, where columns go by position: the second gets a name.
-fn name_repeated_items(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => {
-            let mut seen = HashSet::new();
-            for (position, item) in select.projection.iter_mut().enumerate() {
-                if let SelectItem::UnnamedExpr(expr) = item
-                    && !seen.insert(expr.to_string().to_lowercase())
-                {
-                    let alias = Ident::with_quote('"', format!("column {}", position + 1));
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-                }
-            }
-        }
-        SetExpr::SetOperation { left, right, .. } => {
-            name_repeated_items(left);
-            name_repeated_items(right);
-        }
-        SetExpr::Query(query) => name_repeated_items(&mut query.body),
-        _ => {}
-    }
 }
 
 /// One expression for each declared column: a column of the source, or the default.

@@ -23,8 +23,10 @@ mod sink;
 #[cfg(test)]
 mod tests;
 mod values;
+mod wide_reals;
 
 pub(crate) use self::assign::{AssignColumn, convert};
+pub use self::defaults::check_defaults;
 pub use self::ingest::{encode_batches, insert_batches};
 pub(crate) use self::literal_rows::LiteralRows;
 pub(crate) use self::lower_change::{plan_delete, plan_update};

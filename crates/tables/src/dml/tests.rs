@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use kalamdb_commons::{ErrorKind, Role};
+use kalamdb_sql::Statement;
 
-use super::insert_batches;
+use super::{check_defaults, insert_batches};
 use crate::test_database::{Database, principal, root};
 use crate::{conflict_of, kind_of};
 
@@ -429,4 +430,86 @@ async fn every_type_goes_in_and_comes_out() {
     let same = "SELECT count(*) FROM v a JOIN v b ON b.id = a.id + 10 AND a.ts = b.ts AND \
                 a.u = b.u AND a.e = b.e AND a.l = b.l";
     assert_eq!(database.rows(same).await, ["1"]);
+}
+
+#[tokio::test]
+async fn what_goes_to_a_real_is_computed_in_double() {
+    let database = Database::with_tables(&["CREATE TABLE r (id INT PRIMARY KEY, r REAL)"]);
+    database.execute("INSERT INTO r VALUES (1, 3e38), (2, 'Infinity'), (3, 0.5)").await;
+    for sql in [
+        "UPDATE r SET r = r * 10 WHERE id = 1",
+        "UPDATE r SET r = -r - r WHERE id = 1",
+        "UPDATE r SET r = CASE WHEN id = 1 THEN r * r ELSE r END",
+        "INSERT INTO r SELECT id + 10, r + r FROM r ORDER BY id LIMIT 1",
+    ] {
+        let error = database.error(sql).await;
+        assert_eq!(kind_of(&error), ErrorKind::InvalidInput, "{sql}: {error}");
+        for part in ["default.r", "column r", "row 1"] {
+            assert!(error.to_string().contains(part), "{sql}: {part} is not in: {error}");
+        }
+    }
+    assert_eq!(database.execute("UPDATE r SET r = r * 2 WHERE id > 1").await, 2);
+    let rows = database.rows("SELECT id, r FROM r ORDER BY id").await;
+    assert_eq!(rows, ["1|3e38", "2|inf", "3|1.0"]);
+}
+
+#[test]
+fn a_default_suits_its_column() {
+    let database = Database::open();
+    let check = |column: &str| {
+        let sql = format!("CREATE TABLE t (id INT PRIMARY KEY, c {column})");
+        let Statement::CreateTable(table) = kalamdb_sql::parse(&sql).unwrap().remove(0).statement
+        else {
+            panic!("{sql} is no definition");
+        };
+        let catalog = database.catalog.snapshot();
+        check_defaults(&database.template, &catalog, &root(), "default", &table)
+    };
+    for column in [
+        "INT",
+        "INT DEFAULT 7",
+        "INT DEFAULT NULL",
+        "INT DEFAULT '7'",
+        "INT DEFAULT CAST('5' AS INT) + 1",
+        "BIGINT AUTO_INCREMENT",
+        "DECIMAL(10, 2) DEFAULT 1.5",
+        "TEXT DEFAULT CURRENT_USER",
+        "TIMESTAMP DEFAULT now() + INTERVAL '1 day'",
+        "TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP",
+        "DATE DEFAULT CURRENT_DATE",
+        "UUID DEFAULT UUID_V7()",
+        "JSON DEFAULT '{}'",
+        "INT[] DEFAULT [1, 2]",
+    ] {
+        check(column).unwrap_or_else(|error| panic!("{column}: {error}"));
+    }
+    for column in [
+        "INT DEFAULT 'x'",
+        "TINYINT DEFAULT 300",
+        "INT DEFAULT true || 'x'",
+        "DATE DEFAULT '2024-02-30'",
+        "UUID DEFAULT 'no uuid'",
+        "JSON DEFAULT '{open'",
+        "DECIMAL(4, 2) DEFAULT 100",
+        "BYTES DEFAULT 5",
+    ] {
+        let error = check(column).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{column}: {error}");
+        assert!(error.to_string().contains("column c"), "{column}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn ingest_fills_in_the_time() {
+    let database = Database::with_tables(&[
+        "CREATE TABLE d (id INT PRIMARY KEY, made TIMESTAMP NOT NULL DEFAULT NOW())",
+    ]);
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let batch = RecordBatch::try_from_iter([("id", id)]).unwrap();
+    let (context, entry) = (database.context(&root()), database.table("d"));
+    let batches = futures::stream::iter([Ok(batch)]);
+    let count = insert_batches(&database.template, &context, &entry, batches).await.unwrap();
+    assert_eq!(count, 2);
+    let fresh = "SELECT count(*) FROM d WHERE made > '2020-01-01' AND made <= now()";
+    assert_eq!(database.rows(fresh).await, ["2"]);
 }

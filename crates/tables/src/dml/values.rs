@@ -117,7 +117,7 @@ fn assigned(cell: Expr, column: &ValuesColumn<'_>, row: u64) -> Result<Expr> {
             Expr::Literal(ScalarValue::try_from_array(&values, 0)?, metadata)
         }
         Expr::Placeholder(Placeholder { id, field: None }) => {
-            let field = Field::new(&id, column.assign.data_type(), true);
+            let field = column.assign.column_type().to_field(&id, true);
             Expr::Placeholder(Placeholder::new_with_field(id, Some(Arc::new(field))))
         }
         other => {
@@ -233,7 +233,7 @@ fn typed_parameter(expr: Expr, column: Option<Arc<AssignColumn>>) -> Result<Tran
     let Some(column) = column else { return Ok(Transformed::no(expr)) };
     expr.transform_down(|expr| match expr {
         Expr::Placeholder(Placeholder { id, field: None }) => {
-            let field = Field::new(&id, column.data_type(), true);
+            let field = column.column_type().to_field(&id, true);
             let typed = Placeholder::new_with_field(id, Some(Arc::new(field)));
             Ok(Transformed::yes(Expr::Placeholder(typed)))
         }

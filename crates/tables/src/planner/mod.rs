@@ -5,7 +5,9 @@
 //! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
 
 mod names;
+mod one_partition;
 mod plan_context;
+mod repeated_names;
 mod system_columns;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use kalamdb_commons::Principal;
 use kalamdb_sql::{CatalogSnapshot, Statement};
 
 pub(crate) use self::names::{Names, full_reference};
+pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;
 pub(crate) use self::wide_scopes::{empty_select, mark_source, query_of};
 use crate::{TablesError, dml};
@@ -44,7 +47,7 @@ pub fn plan_query(
     default_namespace: &str,
     query: &ast::Query,
 ) -> Result<LogicalPlan> {
-    PlanContext::new(state, Names::new(catalog, principal, default_namespace)).plan_query(query)
+    PlanContext::new(state, Names::new(catalog, principal, default_namespace)).plan_result(query)
 }
 
 /// Plans INSERT, UPDATE or DELETE: one source SELECT feeding a sink. The plan's result is one

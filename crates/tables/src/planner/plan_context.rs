@@ -24,14 +24,13 @@ use datafusion::sql::sqlparser::ast;
 use super::names::Names;
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::{MarkedTables, widen_scopes};
-use crate::functions::PrincipalFunctions;
+use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
 
 /// Plans statements of one principal against one snapshot of the catalog.
 pub(crate) struct PlanContext<'a> {
     state: &'a SessionState,
     names: Names,
-    principal_functions: PrincipalFunctions,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
     type_planner: Arc<dyn TypePlanner>,
 }
@@ -41,13 +40,7 @@ impl<'a> PlanContext<'a> {
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(MarkedTables::new(names.clone()))];
         relation_planners.extend(state.relation_planners().iter().cloned());
-        Self {
-            state,
-            principal_functions: PrincipalFunctions::new(&names.principal),
-            names,
-            relation_planners,
-            type_planner: Arc::new(ColumnTypes),
-        }
+        Self { state, names, relation_planners, type_planner: Arc::new(ColumnTypes) }
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -135,8 +128,7 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.principal_functions
-            .get(name)
+        session_value(name, &self.names.principal, &self.names.default_namespace)
             .or_else(|| self.state.scalar_functions().get(name).cloned())
     }
 
@@ -161,7 +153,8 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.state.scalar_functions().keys().cloned().collect()
+        let session_values = SESSION_VALUES.map(str::to_owned);
+        self.state.scalar_functions().keys().cloned().chain(session_values).collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {

@@ -133,6 +133,15 @@ async fn functions_of_our_own() {
     let ann = principal("ann", Role::User);
     assert_eq!(database.rows_as(&ann, "SELECT current_user(), current_role()").await, ["ann|user"]);
     assert_eq!(database.rows_as(&ann, "SELECT CURRENT_USER").await, ["ann"]);
+    for (sql, expected) in [
+        ("SELECT session_user", "ann"),
+        ("SELECT user()", "ann"),
+        ("SELECT current_schema(), current_database(), current_catalog", "default|kalam|kalam"),
+        ("SELECT current_user() = 'ann' AND current_schema() = 'x' AS b", "false"),
+        ("SELECT version()", concat!("KalamDB ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        assert_eq!(database.rows_as(&ann, sql).await, [expected], "{sql}");
+    }
     let sql = "SELECT length(uuid_v7()), length(ulid()), snowflake_id() > 0";
     assert_eq!(database.rows(sql).await, ["36|26|true"]);
 }

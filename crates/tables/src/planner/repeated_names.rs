@@ -1,0 +1,182 @@
+//! Results with several columns of one name: `SELECT 1, 1`, `SELECT *, id`.
+//!
+//! To SQL the items of a select list are positions; the query engine wants each to have a name of
+//! its own. So items that repeat a name are given another while the query is planned, and theirs
+//! back in the result, where fields of one name differ by what they are qualified with.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, TableReference};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::sql::sqlparser::ast::{
+    self, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, SetQuantifier,
+};
+use kalamdb_sql::stored_name;
+
+use super::plan_context::PlanContext;
+
+/// How the names begin that are given while planning.
+const GIVEN: &str = "repeated column ";
+
+impl PlanContext<'_> {
+    /// Plans the query of a statement; its result may have several columns of one name.
+    pub(super) fn plan_result(&self, query: &Query) -> Result<LogicalPlan> {
+        let (plan, renamed) = self.plan_renamed(query)?;
+        if renamed.is_empty() { Ok(plan) } else { named_back(plan, &renamed) }
+    }
+
+    /// Plans a query whose columns go by position: their names are any.
+    pub(crate) fn plan_positions(&self, query: &Query) -> Result<LogicalPlan> {
+        Ok(self.plan_renamed(query)?.0)
+    }
+
+    fn plan_renamed(&self, query: &Query) -> Result<(LogicalPlan, Renamed)> {
+        let error = match self.plan_query(query) {
+            Ok(plan) => return Ok((plan, Renamed::new())),
+            Err(error) => error,
+        };
+        let mut query = query.clone();
+        let mut renamed = Renamed::new();
+        let ordered_by = ordered_by(&query);
+        rename(&mut query.body, &ordered_by, &mut renamed);
+        if renamed.is_empty() {
+            return Err(error);
+        }
+        // When it fails all the same, something else is wrong with what was written.
+        match self.plan_query(&query) {
+            Ok(plan) => Ok((plan, renamed)),
+            Err(_) => Err(error),
+        }
+    }
+}
+
+/// The alias each given name took the place of; `None` where there was none.
+type Renamed = HashMap<String, Option<String>>;
+
+/// The names ORDER BY mentions.
+fn ordered_by(query: &Query) -> Vec<String> {
+    let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|by| &by.kind) else {
+        return Vec::new();
+    };
+    keys.iter()
+        .filter_map(|key| match &key.expr {
+            ast::Expr::Identifier(name) => Some(stored_name(name)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn rename(body: &mut SetExpr, ordered_by: &[String], renamed: &mut Renamed) {
+    match body {
+        SetExpr::Select(select) => rename_items(select, ordered_by, renamed),
+        SetExpr::SetOperation { left, right, set_quantifier, .. } => {
+            use SetQuantifier::{AllByName, ByName, DistinctByName};
+            // There a column's name decides with which one it goes.
+            if !matches!(set_quantifier, ByName | AllByName | DistinctByName) {
+                rename(left, ordered_by, renamed);
+                rename(right, ordered_by, renamed);
+            }
+        }
+        SetExpr::Query(query) => rename(&mut query.body, ordered_by, renamed),
+        _ => {}
+    }
+}
+
+fn rename_items(select: &mut Select, ordered_by: &[String], renamed: &mut Renamed) {
+    let with_wildcard = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    // The name of each item so far, and what has it.
+    let mut seen: HashMap<String, String> = HashMap::new();
+    for item in &mut select.projection {
+        let (name, alias, expr) = match item {
+            SelectItem::UnnamedExpr(expr) => (name_of(expr), None, expr),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                (stored_name(alias), Some(stored_name(alias)), expr)
+            }
+            _ => continue,
+        };
+        let sorts = ordered_by.contains(&name);
+        let shown = expr.to_string();
+        let repeats = match seen.entry(name) {
+            // By which of the two to sort nobody knows.
+            Entry::Occupied(first) if sorts && *first.get() != shown => continue,
+            Entry::Occupied(_) => true,
+            Entry::Vacant(place) => {
+                place.insert(shown);
+                false
+            }
+        };
+        // A wildcard may stand for a column of any name.
+        let may_repeat = with_wildcard && !(sorts && alias.is_some());
+        if repeats || may_repeat {
+            let name = format!("{GIVEN}{}", renamed.len() + 1);
+            let given = Ident::with_quote('"', name.as_str());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: given };
+            renamed.insert(name, alias);
+        }
+    }
+}
+
+/// What an item without an alias is called, near enough to find repetitions.
+fn name_of(expr: &ast::Expr) -> String {
+    match expr {
+        ast::Expr::Identifier(name) => stored_name(name),
+        ast::Expr::CompoundIdentifier(parts) => parts.last().map(stored_name).unwrap_or_default(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// The plan with the names that were written.
+fn named_back(plan: LogicalPlan, renamed: &Renamed) -> Result<LogicalPlan> {
+    let schema = plan.schema();
+    let mut names = Vec::with_capacity(schema.fields().len());
+    let mut uses: HashMap<String, usize> = HashMap::new();
+    for field in schema.fields() {
+        let name = match renamed.get(field.name()) {
+            Some(Some(alias)) => alias.clone(),
+            Some(None) => own_name(&plan, field.name())?,
+            None => field.name().clone(),
+        };
+        *uses.entry(name.clone()).or_default() += 1;
+        names.push(name);
+    }
+    let columns = names.into_iter().enumerate().map(|(position, name)| {
+        let field = schema.qualified_field(position);
+        let given = field.1.name() != &name;
+        let column = Expr::Column(Column::from(field));
+        if uses.get(&name).is_some_and(|uses| *uses > 1) {
+            let qualifier = TableReference::bare(format!("column {}", position + 1));
+            column.alias_qualified(Some(qualifier), name)
+        } else if given {
+            column.alias(name)
+        } else {
+            column
+        }
+    });
+    let columns = columns.collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(plan))?))
+}
+
+/// What the column called `given` would be called without an alias.
+fn own_name(plan: &LogicalPlan, given: &str) -> Result<String> {
+    let mut name = None;
+    plan.apply(|node| {
+        if let LogicalPlan::Projection(projection) = node {
+            name = projection.expr.iter().find_map(|expr| match expr {
+                Expr::Alias(alias) if alias.name == given => Some(match alias.expr.as_ref() {
+                    Expr::Column(column) => column.name.clone(),
+                    other => other.schema_name().to_string(),
+                }),
+                _ => None,
+            });
+        }
+        Ok(if name.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(name.unwrap_or_else(|| given.to_owned()))
+}
