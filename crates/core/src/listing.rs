@@ -1,4 +1,5 @@
 //! SHOW and DESCRIBE: small results straight from the catalog, only what the principal may see.
+//! What it may not see is answered as what is not there.
 
 use std::sync::Arc;
 
@@ -6,11 +7,12 @@ use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray}
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use kalamdb_commons::{ErrorKind, TableDefinition};
 use kalamdb_sql::{
-    CatalogSnapshot, RESERVED_NAMESPACES, Statement, TableEntry, TableName, show_create_table,
+    ObjectKind, RESERVED_NAMESPACES, SqlError, Statement, TableEntry, TableName, nearest,
+    show_create_table,
 };
 
-use crate::EngineError;
 use crate::session::Session;
+use crate::{EngineError, MetadataView, TableInfo};
 
 /// The schema of what `statement` lists.
 pub(crate) fn schema(statement: &Statement) -> SchemaRef {
@@ -43,42 +45,44 @@ pub(crate) fn schema(statement: &Statement) -> SchemaRef {
     }))
 }
 
-/// The rows of what `statement` lists.
+/// The rows of what `statement` lists of what `view` shows. Unqualified names stand in `namespace`.
 pub(crate) fn rows(
-    catalog: &CatalogSnapshot,
+    view: &MetadataView,
     session: &Session,
+    namespace: &str,
     statement: &Statement,
 ) -> Result<RecordBatch, EngineError> {
-    let principal = session.principal();
+    let (catalog, principal) = (view.snapshot(), view.principal());
     let columns: Vec<ArrayRef> = match statement {
         Statement::ShowNamespaces => {
             vec![texts(catalog.visible_namespaces(principal).iter().map(|ns| Some(&*ns.name)))]
         }
-        Statement::ShowTables { namespace } => {
-            let namespace = namespace.clone().unwrap_or_else(|| session.namespace().to_string());
-            if !RESERVED_NAMESPACES.contains(&&*namespace) {
-                catalog.resolve_namespace(principal, &namespace)?;
+        Statement::ShowTables { namespace: named } => {
+            let namespace = named.as_deref().unwrap_or(namespace);
+            if RESERVED_NAMESPACES.contains(&namespace) {
+                list_system_tables(&view.tables_in(namespace))
+            } else {
+                catalog.shown_namespace(principal, namespace)?;
+                list_tables(catalog.tables_in(namespace).filter(|t| t.is_visible_to(principal)))
             }
-            let tables = catalog.visible_tables(principal);
-            let listed: Vec<&TableDefinition> = tables
-                .iter()
-                .map(|entry| &*entry.definition)
-                .filter(|table| *table.namespace == *namespace)
-                .collect();
-            vec![
-                texts(listed.iter().map(|table| Some(&*table.namespace))),
-                texts(listed.iter().map(|table| Some(&*table.name))),
-                texts(listed.iter().map(|table| Some(table.table_type.as_str()))),
-                texts(listed.iter().map(|table| table.comment.as_deref())),
-            ]
         }
-        Statement::Describe { table } => describe(&entry(catalog, session, table)?.definition),
-        Statement::ShowCreateTable { table } => {
-            let entry = entry(catalog, session, table)?;
-            let name = entry.definition.qualified_name();
-            let statement = show_create_table(&entry.definition);
-            vec![texts([Some(name.as_str())]), texts([Some(statement.as_str())])]
-        }
+        Statement::Describe { table } => match shown(view, namespace, table)? {
+            Shown::Table(entry) => describe(&entry.definition),
+            Shown::System(table) => describe_system_table(&table),
+        },
+        Statement::ShowCreateTable { table } => match shown(view, namespace, table)? {
+            Shown::Table(entry) => {
+                let name = entry.definition.qualified_name();
+                let statement = show_create_table(&entry.definition);
+                vec![texts([Some(name.as_str())]), texts([Some(statement.as_str())])]
+            }
+            Shown::System(table) => {
+                return Err(EngineError::invalid(format!(
+                    "{}.{} is the system's own, no CREATE TABLE makes it, use DESCRIBE",
+                    table.namespace, table.name
+                )));
+            }
+        },
         Statement::ShowUsers => {
             let users = catalog.visible_users(principal);
             vec![
@@ -98,23 +102,56 @@ pub(crate) fn rows(
         .map_err(|error| EngineError::internal("build a listing", error))
 }
 
-/// The table `name` means, when the principal may know of it.
-fn entry<'a>(
-    catalog: &'a CatalogSnapshot,
-    session: &Session,
+/// A table that is described.
+enum Shown<'a> {
+    Table(&'a Arc<TableEntry>),
+    System(TableInfo),
+}
+
+/// The table `name` means: whatever can be read can be described, and nothing else is there.
+fn shown<'a>(
+    view: &'a MetadataView,
+    default_namespace: &str,
     name: &TableName,
-) -> Result<&'a Arc<TableEntry>, EngineError> {
-    let principal = session.principal();
-    let entry = catalog.resolve_table(principal, &session.namespace(), name)?;
-    catalog.authorize_read(principal, entry)?;
-    Ok(entry)
+) -> Result<Shown<'a>, EngineError> {
+    let namespace = name.namespace_or(default_namespace);
+    if !RESERVED_NAMESPACES.contains(&namespace) {
+        let table = view.snapshot().shown_table(view.principal(), default_namespace, name)?;
+        return Ok(Shown::Table(table));
+    }
+    let tables = view.tables_in(namespace);
+    let suggestion = nearest(&name.table, tables.iter().map(|table| &*table.name));
+    let found = tables.into_iter().find(|table| *table.name == name.table);
+    found.map(Shown::System).ok_or_else(|| {
+        let name = format!("{namespace}.{}", name.table);
+        SqlError::NotFound { object: ObjectKind::Table, name, suggestion }.into()
+    })
+}
+
+fn list_tables<'a>(tables: impl Iterator<Item = &'a Arc<TableEntry>>) -> Vec<ArrayRef> {
+    let tables: Vec<&TableDefinition> = tables.map(|table| &*table.definition).collect();
+    vec![
+        texts(tables.iter().map(|table| Some(&*table.namespace))),
+        texts(tables.iter().map(|table| Some(&*table.name))),
+        texts(tables.iter().map(|table| Some(table.table_type.as_str()))),
+        texts(tables.iter().map(|table| table.comment.as_deref())),
+    ]
+}
+
+fn list_system_tables(tables: &[TableInfo]) -> Vec<ArrayRef> {
+    vec![
+        texts(tables.iter().map(|table| Some(&*table.namespace))),
+        texts(tables.iter().map(|table| Some(&*table.name))),
+        texts(tables.iter().map(|_| Some("system"))),
+        texts(tables.iter().map(|table| table.comment.as_deref())),
+    ]
 }
 
 fn describe(table: &TableDefinition) -> Vec<ArrayRef> {
     let columns = &table.columns;
     let key = |id| table.primary_key.iter().position(|key| *key == id);
     vec![
-        Arc::new(Int32Array::from_iter_values((1..).take(columns.len()))),
+        ordinals(columns.len()),
         texts(columns.iter().map(|column| Some(&*column.name))),
         texts(columns.iter().map(|column| column.column_type.to_string()).map(Some)),
         Arc::new(BooleanArray::from_iter(columns.iter().map(|column| Some(column.nullable)))),
@@ -124,6 +161,23 @@ fn describe(table: &TableDefinition) -> Vec<ArrayRef> {
         texts(columns.iter().map(|column| column.default.as_deref())),
         texts(columns.iter().map(|column| column.comment.as_deref())),
     ]
+}
+
+fn describe_system_table(table: &TableInfo) -> Vec<ArrayRef> {
+    let columns = table.schema.fields();
+    vec![
+        ordinals(columns.len()),
+        texts(columns.iter().map(|column| Some(column.name()))),
+        texts(table.type_names.iter().map(Some)),
+        Arc::new(BooleanArray::from_iter(columns.iter().map(|column| Some(column.is_nullable())))),
+        Arc::new(Int32Array::new_null(columns.len())),
+        texts(columns.iter().map(|_| None::<&str>)),
+        texts(table.column_comments.iter().map(Option::as_deref)),
+    ]
+}
+
+fn ordinals(columns: usize) -> ArrayRef {
+    Arc::new(Int32Array::from_iter_values((1..).take(columns)))
 }
 
 fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef {

@@ -96,6 +96,23 @@ impl MetadataView {
         tables
     }
 
+    /// The visible tables of one namespace, sorted by name.
+    pub(crate) fn tables_in(&self, namespace: &str) -> Vec<TableInfo> {
+        let mut tables = self.tables();
+        tables.retain(|table| &*table.namespace == namespace);
+        tables
+    }
+
+    /// The catalog the view is of.
+    pub(crate) fn snapshot(&self) -> &CatalogSnapshot {
+        &self.catalog
+    }
+
+    /// Who sees it.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     fn user_tables(&self) -> Vec<TableInfo> {
         let entries = self.catalog.visible_tables(&self.principal);
         let info = entries.iter().map(|entry| {

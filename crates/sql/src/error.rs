@@ -137,6 +137,15 @@ pub enum SqlError {
         /// Tables in it.
         tables: usize,
     },
+    /// The namespace a new table was defined in gave way to another of its name.
+    #[error(
+        "the namespace '{namespace}' was dropped and created anew meanwhile, run the statement \
+         again"
+    )]
+    NamespaceReplaced {
+        /// The namespace.
+        namespace: String,
+    },
     /// A type in a column definition cannot be.
     #[error(transparent)]
     Type(#[from] TypeError),
@@ -177,6 +186,7 @@ impl SqlError {
             Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
             Self::WrongPassword => ErrorKind::Unauthenticated,
             Self::NamespaceNotEmpty { .. } => ErrorKind::FailedPrecondition,
+            Self::NamespaceReplaced { .. } => ErrorKind::Conflict,
             Self::PasswordHash { .. } => ErrorKind::Internal,
             Self::DamagedCatalog { .. } => ErrorKind::DataLoss,
             Self::Store(error) => error.kind(),

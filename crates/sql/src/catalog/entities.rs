@@ -35,6 +35,10 @@ pub struct User {
     pub created_at_us: i64,
     /// When password or role were last set, µs since the Unix epoch.
     pub updated_at_us: i64,
+    /// How often the password was changed: what was issued for an earlier one, a token say, holds
+    /// no more. Users written before this was counted have 0.
+    #[serde(default)]
+    pub credential_generation: u64,
 }
 
 impl User {

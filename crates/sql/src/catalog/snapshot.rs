@@ -130,18 +130,57 @@ impl CatalogSnapshot {
         if self.namespace(namespace).is_none() && !RESERVED_NAMESPACES.contains(&namespace) {
             self.resolve_namespace(principal, namespace)?;
         }
-        self.table(namespace, &name.table).ok_or_else(|| {
-            let visible: Vec<_> = self
-                .tables_in(namespace)
-                .filter(|table| table.is_visible_to(principal))
-                .map(|table| Arc::clone(&table.definition.name))
-                .collect();
-            SqlError::NotFound {
-                object: ObjectKind::Table,
-                name: format!("{namespace}.{}", name.table),
-                suggestion: crate::nearest(&name.table, visible.iter().map(|name| &**name)),
+        self.table(namespace, &name.table)
+            .ok_or_else(|| self.no_such_table(principal, namespace, &name.table))
+    }
+
+    /// The namespace a SHOW names: one the principal may not know of is like none.
+    ///
+    /// # Errors
+    /// NotFound, with the most similar name the principal may know of.
+    pub fn shown_namespace(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<Arc<Namespace>, SqlError> {
+        let visible = self.visible_namespaces(principal);
+        match visible.iter().find(|namespace| &*namespace.name == name) {
+            Some(namespace) => Ok(Arc::clone(namespace)),
+            None => {
+                let names = visible.iter().map(|namespace| &*namespace.name);
+                Err(not_found(ObjectKind::Namespace, name, names.chain(RESERVED_NAMESPACES)))
             }
-        })
+        }
+    }
+
+    /// The table a DESCRIBE or SHOW names: one the principal may not read is like none.
+    ///
+    /// # Errors
+    /// NotFound, with the most similar name the principal may know of.
+    pub fn shown_table(
+        &self,
+        principal: &Principal,
+        default_namespace: &str,
+        name: &TableName,
+    ) -> Result<&Arc<TableEntry>, SqlError> {
+        let namespace = name.namespace_or(default_namespace);
+        let found = self.table(namespace, &name.table);
+        if let Some(table) = found.filter(|table| self.authorize_read(principal, table).is_ok()) {
+            return Ok(table);
+        }
+        if !RESERVED_NAMESPACES.contains(&namespace) {
+            self.shown_namespace(principal, namespace)?;
+        }
+        Err(self.no_such_table(principal, namespace, &name.table))
+    }
+
+    fn no_such_table(&self, principal: &Principal, namespace: &str, name: &str) -> SqlError {
+        let visible = self.tables_in(namespace).filter(|table| table.is_visible_to(principal));
+        SqlError::NotFound {
+            object: ObjectKind::Table,
+            name: format!("{namespace}.{name}"),
+            suggestion: crate::nearest(name, visible.map(|table| &*table.definition.name)),
+        }
     }
 
     pub(super) fn advance_version(&mut self) {

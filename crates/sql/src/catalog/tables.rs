@@ -81,7 +81,7 @@ impl Catalog {
     ///
     /// # Errors
     /// AlreadyExists without `replace`; PermissionDenied when the table in the way may not be
-    /// dropped; NotFound when the namespace has gone.
+    /// dropped; NotFound when the namespace has gone, Conflict when another has its name now.
     pub fn publish_table(
         &self,
         principal: &Principal,
@@ -92,7 +92,10 @@ impl Catalog {
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
         let definition = &entry.definition;
-        snapshot.resolve_namespace(principal, &definition.namespace)?;
+        let namespace = snapshot.resolve_namespace(principal, &definition.namespace)?;
+        if namespace.id != definition.namespace_id {
+            return Err(SqlError::NamespaceReplaced { namespace: namespace.name.to_string() });
+        }
         if let Some(existing) = snapshot.table(&definition.namespace, &definition.name)
             && !replace
         {

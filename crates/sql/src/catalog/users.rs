@@ -99,6 +99,7 @@ impl Catalog {
         }
         if let Some(hash) = hash {
             user.password_hash = hash;
+            user.credential_generation += 1;
         }
         user.updated_at_us = self.clock.now_us();
         let role = user.role;
@@ -110,7 +111,8 @@ impl Catalog {
     }
 
     /// Drops a user; returns false when there was none and `if_exists` says that is fine. The
-    /// user's rows in USER tables stay, readable by nobody: ids are not given out twice.
+    /// user's rows in USER tables go once nothing reads them any more; a later user of the same
+    /// name does not find them until then either, because ids are not given out twice.
     ///
     /// # Errors
     /// PermissionDenied below dba and for users above one's own role, NotFound.
@@ -134,10 +136,14 @@ impl Catalog {
             Err(error) => return Err(error),
         };
         require(principal, user.role, || format!("drop the user {name} (role {})", user.role))?;
-        let catalog = vec![self.users.delete_op(&user.id)];
+        let request = CommitRequest {
+            catalog: vec![self.users.delete_op(&user.id)],
+            owners_dropped: vec![user.id.clone()],
+            ..CommitRequest::default()
+        };
         let mut next = CatalogSnapshot::clone(&snapshot);
         next.remove_user(name);
-        self.commit(CommitRequest { catalog, ..Default::default() }, next)?;
+        self.commit(request, next)?;
         tracing::info!(name, by = %principal.user_name, "user dropped");
         Ok(true)
     }
@@ -145,7 +151,15 @@ impl Catalog {
     fn new_user(&self, id: UserId, name: &str, role: Role, password_hash: String) -> User {
         let now_us = self.clock.now_us();
         let (created_at_us, updated_at_us) = (now_us, now_us);
-        User { id, name: intern(name), role, password_hash, created_at_us, updated_at_us }
+        User {
+            id,
+            name: intern(name),
+            role,
+            password_hash,
+            created_at_us,
+            updated_at_us,
+            credential_generation: 0,
+        }
     }
 
     /// The caller holds `changing`.

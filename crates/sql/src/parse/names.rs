@@ -111,7 +111,7 @@ pub fn quote_name(name: &str) -> String {
 }
 
 /// Words that begin expressions, clauses or constraints where a name could stand.
-const RESERVED_WORDS: [Keyword; 32] = [
+const RESERVED_WORDS: [Keyword; 34] = [
     Keyword::ARRAY,
     Keyword::AS,
     Keyword::BETWEEN,
@@ -121,6 +121,7 @@ const RESERVED_WORDS: [Keyword; 32] = [
     Keyword::CHECK,
     Keyword::CONSTRAINT,
     Keyword::CREATE,
+    Keyword::CURRENT_CATALOG,
     Keyword::CURRENT_DATE,
     Keyword::CURRENT_TIME,
     Keyword::CURRENT_TIMESTAMP,
@@ -140,6 +141,7 @@ const RESERVED_WORDS: [Keyword; 32] = [
     Keyword::NULL,
     Keyword::OR,
     Keyword::PRIMARY,
+    Keyword::SESSION_USER,
     Keyword::TABLE,
     Keyword::TRUE,
     Keyword::UNIQUE,

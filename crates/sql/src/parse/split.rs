@@ -42,7 +42,8 @@ pub(crate) fn split(sql: &str) -> Result<Vec<StatementTokens>, SqlError> {
 }
 
 /// Adds a token, where sqlparser's keywords would not do what is meant:
-/// `user` is a column's name, and `CURRENT_USER()` is the same as `CURRENT_USER`.
+/// `user` is a column's name, and `CURRENT_USER()` is the same as `CURRENT_USER` (likewise
+/// SESSION_USER and CURRENT_CATALOG).
 fn push(tokens: &mut Vec<TokenWithSpan>, mut token: TokenWithSpan) {
     if let Token::Word(word) = &mut token.token
         && word.keyword == Keyword::USER
@@ -54,7 +55,10 @@ fn push(tokens: &mut Vec<TokenWithSpan>, mut token: TokenWithSpan) {
             tokens.as_slice(),
             [.., TokenWithSpan { token: Token::Word(word), .. }, bracket]
                 if bracket.token == Token::LParen
-                    && matches!(word.keyword, Keyword::CURRENT_USER | Keyword::SESSION_USER)
+                    && matches!(
+                        word.keyword,
+                        Keyword::CURRENT_USER | Keyword::SESSION_USER | Keyword::CURRENT_CATALOG
+                    )
         );
     if is_call {
         tokens.pop();

@@ -10,7 +10,7 @@ use crate::change_log::{LogWriter, LoggedCommit};
 use crate::counters::CounterDelta;
 use crate::database::Database;
 use crate::families::Family;
-use crate::janitor::Purge;
+use crate::purge::Purge;
 use crate::{StoreError, meta, row_format, scan};
 
 /// What RocksDB adds to a key and value in a batch, at most: tag, family, two lengths.
@@ -29,7 +29,8 @@ pub(super) struct Group {
     /// The shortest interval after which members that need no sync want one.
     pub(super) interval_ms: u32,
     row_ids_used: bool,
-    pub(super) drops_tables: bool,
+    /// True when a member asked for a removal.
+    pub(super) records_purges: bool,
 }
 
 impl Group {
@@ -45,7 +46,7 @@ impl Group {
             sync: false,
             interval_ms: u32::MAX,
             row_ids_used: false,
-            drops_tables: false,
+            records_purges: false,
         }
     }
 
@@ -74,18 +75,27 @@ impl Group {
             }
         }
         let dropped = request.tables_changed.iter().filter(|(_, version)| version.is_none());
-        for (number, (table, _)) in (0..).zip(dropped) {
-            let key = meta::purge_key(receipt.commit_seq.0, number);
-            self.batch.put_cf(Family::Meta.handle(db)?, key, Purge::Table(*table).encode());
+        for (table, _) in dropped.clone() {
             database.key_samples.remove(*table);
-            self.drops_tables = true;
+        }
+        for owner in &request.owners_dropped {
+            database.key_samples.remove_owner(owner);
+        }
+        let tables = dropped.map(|(table, _)| Purge::Table(*table));
+        let purges = tables.chain(request.owners_dropped.iter().cloned().map(Purge::Owner));
+        for (number, purge) in (0..).zip(purges) {
+            let key = meta::purge_key(receipt.commit_seq.0, number);
+            self.batch.put_cf(Family::Meta.handle(db)?, key, purge.encode());
+            self.records_purges = true;
         }
         Ok(())
     }
 
     /// A commit is synced unless every table it touches says that later will do.
     fn note_durability(&mut self, request: &CommitRequest) {
-        let rows_only = request.catalog.is_empty() && request.tables_changed.is_empty();
+        let rows_only = request.catalog.is_empty()
+            && request.tables_changed.is_empty()
+            && request.owners_dropped.is_empty();
         self.sync |= !rows_only || request.changes.is_empty();
         for changes in &request.changes {
             match changes.layout.definition().options.durability {

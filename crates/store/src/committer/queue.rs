@@ -63,7 +63,7 @@ impl Committer {
         reply: CommitReply,
     ) -> Result<(), Box<RejectedCommit>> {
         let bytes = request.byte_len();
-        if let Err(error) = self.admit(bytes) {
+        if let Err(error) = self.admit(&request, bytes) {
             return Err(Box::new(RejectedCommit { error, request, reply }));
         }
         let message = Message::Commit(PendingCommit { request, bytes, reply });
@@ -91,7 +91,7 @@ impl Committer {
     /// Commits and waits for the outcome; waits for room in the queue, too.
     pub fn commit_blocking(&self, request: CommitRequest) -> Result<CommitReceipt, StoreError> {
         let bytes = request.byte_len();
-        self.admit(bytes)?;
+        self.admit(&request, bytes)?;
         let (outcome, receiver) = sync_channel(1);
         let reply: CommitReply = Box::new(move |result| {
             // The receiver waits below for as long as the reply exists.
@@ -104,8 +104,11 @@ impl Committer {
         receiver.recv().map_err(|_| StoreError::Closed)?
     }
 
-    fn admit(&self, bytes: usize) -> Result<(), StoreError> {
+    fn admit(&self, request: &CommitRequest, bytes: usize) -> Result<(), StoreError> {
         self.database.check_fence()?;
+        if !request.changes.is_empty() {
+            self.database.free_space.check()?;
+        }
         if bytes > STATEMENT_BYTES_MAX {
             return Err(StoreError::StatementTooLarge { bytes, bytes_max: STATEMENT_BYTES_MAX });
         }

@@ -100,6 +100,9 @@ pub struct CommitRequest {
     /// Tables that have a new schema version from this commit on; `None`: dropped, its rows are
     /// removed once no view is older.
     pub tables_changed: Vec<(TableId, Option<u32>)>,
+    /// Users dropped by this commit: from it on nothing of theirs is written, and what they have
+    /// in USER tables is removed once no view is older. Their ids must not be used again.
+    pub owners_dropped: Vec<UserId>,
 }
 
 impl CommitRequest {

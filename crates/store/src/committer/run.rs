@@ -149,6 +149,9 @@ impl CommitThread {
         for (table, version) in &request.tables_changed {
             self.database.table_versions.record(*table, commit_seq, *version);
         }
+        for owner in &request.owners_dropped {
+            self.database.dropped_owners.record(owner, commit_seq);
+        }
         for changes in &request.changes {
             self.updated_us.insert(changes.table(), updated_us);
         }
@@ -163,6 +166,9 @@ impl CommitThread {
         for changes in &request.changes {
             let definition = changes.layout.definition();
             self.database.table_versions.check_write(definition, request.read_seq)?;
+            if let Some(owner) = &changes.owner {
+                self.database.dropped_owners.check_write(owner)?;
+            }
         }
         self.memory.check(request)?;
         let mut updated_us = self.database.clock.now_us();
@@ -189,7 +195,8 @@ impl CommitThread {
         if replies.is_empty() {
             return;
         }
-        let (sync, interval_ms, drops_tables) = (group.sync, group.interval_ms, group.drops_tables);
+        let (sync, interval_ms, records_purges) =
+            (group.sync, group.interval_ms, group.records_purges);
         let last_seq = CommitSeq(self.seqs.last());
         let seq_block_end = if sync { None } else { self.seqs.extend_block() };
         let durable = sync || seq_block_end.is_some();
@@ -208,7 +215,7 @@ impl CommitThread {
         metrics::histogram!("kalamdb_commit_group_commits").record(replies.len() as f64);
         metrics::counter!("kalamdb_commits_total").increment(replies.len() as u64);
         self.published(last_seq, durable, interval_ms);
-        if drops_tables {
+        if records_purges {
             self.database.purges_waiting.store(true, Ordering::SeqCst);
         }
         for (reply, receipt) in replies {

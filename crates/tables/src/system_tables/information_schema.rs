@@ -17,7 +17,9 @@ pub(super) fn tables_rows(context: &StatementContext) -> Vec<ArrayRef> {
         .iter()
         .map(|table| (&*table.definition.namespace, &*table.definition.name, "BASE TABLE"))
         .collect();
-    rows.extend(SystemTable::all().iter().map(|table| (table.namespace(), table.name(), "VIEW")));
+    rows.extend(
+        SystemTable::all().iter().map(|table| (table.namespace(), table.name(), "SYSTEM TABLE")),
+    );
     vec![
         texts(rows.iter().map(|_| CATALOG_NAME)),
         texts(rows.iter().map(|(namespace, _, _)| namespace)),

@@ -132,3 +132,38 @@ fn hidden_namespaces_and_tables_are_not_suggested() {
     let error = snapshot.resolve_table(&root(), "app", &TableName::bare("secre")).unwrap_err();
     assert!(error.to_string().contains("did you mean 'secret'?"), "{error}");
 }
+
+#[test]
+fn what_may_not_be_read_is_shown_as_what_is_not_there() {
+    let database = database();
+    let catalog = &database.catalog;
+    catalog.create_namespace(&root(), "vault", false).unwrap();
+    let sql = "CREATE TABLE vault.gold (a INT) WITH (ACCESS_LEVEL = 'restricted')";
+    catalog.create_table(&root(), "default", &create(sql)).unwrap();
+    let snapshot = catalog.snapshot();
+    let user = principal(Role::User);
+    let shown = |who, namespace: &str, table: &str| {
+        let name = TableName::qualified(namespace, table);
+        snapshot.shown_table(who, "default", &name).map(|_| ()).map_err(|error| {
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            error.to_string()
+        })
+    };
+    for table in ["own", "open"] {
+        shown(&user, "app", table).unwrap();
+    }
+    for table in ["inner", "secret", "nothing"] {
+        let expected = format!("table 'app.{table}' does not exist");
+        assert_eq!(shown(&user, "app", table).unwrap_err(), expected);
+    }
+    for namespace in ["vault", "cellar"] {
+        let expected = format!("namespace '{namespace}' does not exist");
+        assert_eq!(shown(&user, namespace, "gold").unwrap_err(), expected);
+        let error = snapshot.shown_namespace(&user, namespace).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+    // Who may read a table may know its columns, listed or not.
+    let service = principal(Role::Service);
+    shown(&service, "vault", "gold").unwrap();
+    assert_eq!(&*snapshot.shown_namespace(&service, "vault").unwrap().name, "vault");
+}

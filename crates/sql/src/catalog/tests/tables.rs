@@ -136,6 +136,38 @@ fn replacing_a_table_gives_it_a_new_id_at_once() {
 }
 
 #[test]
+fn a_staged_table_stays_out_of_another_namespace_of_the_same_name() {
+    let database = Database::new();
+    let catalog = &database.catalog;
+    catalog.create_namespace(&root(), "n", false).unwrap();
+    let table = create("CREATE TABLE n.t (a INT)");
+    let (staged, _) = catalog.stage_table(&root(), "default", &table).unwrap();
+    catalog.drop_namespace(&root(), "n", false, false).unwrap();
+    let error = catalog.publish_table(&root(), &staged, None, false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+
+    catalog.create_namespace(&root(), "n", false).unwrap();
+    let before = catalog.snapshot();
+    for replace in [false, true] {
+        let error = catalog.publish_table(&root(), &staged, None, replace).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(
+            error.to_string(),
+            "the namespace 'n' was dropped and created anew meanwhile, run the statement again"
+        );
+    }
+    assert_eq!(catalog.snapshot().version(), before.version());
+    assert!(names(&database).is_empty());
+    // Running the statement again does it, and everything is found after a restart.
+    let (again, _) = catalog.stage_table(&root(), "default", &table).unwrap();
+    catalog.publish_table(&root(), &again, None, false).unwrap();
+    let database = database.reopen();
+    let found = Arc::clone(database.catalog.snapshot().table("n", "t").unwrap());
+    assert_eq!(found.definition, again.definition);
+    assert_ne!(found.definition.id, staged.definition.id);
+}
+
+#[test]
 fn reserved_and_missing_namespaces_take_no_tables() {
     let database = Database::new();
     let catalog = &database.catalog;

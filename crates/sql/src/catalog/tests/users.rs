@@ -131,6 +131,21 @@ fn everybody_changes_its_own_password_but_not_its_role() {
 }
 
 #[test]
+fn a_new_password_is_a_new_generation_of_credentials_and_a_new_role_is_not() {
+    let database = Database::new();
+    let catalog = &database.catalog;
+    catalog.create_user(&root(), &new_user("alice", "pw", Role::User)).unwrap();
+    let generation = || catalog.snapshot().user("alice").unwrap().credential_generation;
+    assert_eq!(generation(), 0);
+    catalog.alter_user(&root(), &alter("alice", None, Some(Role::Service))).unwrap();
+    assert_eq!(generation(), 0);
+    for expected in [1, 2] {
+        catalog.alter_user(&root(), &alter("alice", Some("pw"), None)).unwrap();
+        assert_eq!(generation(), expected);
+    }
+}
+
+#[test]
 fn no_password_or_hash_shows_in_debug() {
     let database = Database::new();
     let catalog = &database.catalog;

@@ -34,10 +34,19 @@ fn queries_of_every_shape_are_read() {
         "SELECT * FROM default.t, information_schema.tables",
         "SELECT a #> b FROM t",
         "SELECT user, t.user, CURRENT_USER, current_user() FROM t WHERE user = 'x'",
+        "SELECT session_user, SESSION_USER(), current_catalog, CURRENT_CATALOG(), current_schema()",
         "SELECT count(*) AS name, id, type, date, time, value, key, status FROM t",
     ] {
         let _ = text(sql);
     }
+}
+
+#[test]
+fn words_that_are_values_are_quoted_as_names() {
+    for word in ["current_user", "session_user", "current_catalog"] {
+        assert_eq!(crate::quote_name(word), format!("\"{word}\""));
+    }
+    assert_eq!(crate::quote_name("current_schema"), "current_schema");
 }
 
 #[test]
