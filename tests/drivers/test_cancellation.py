@@ -36,6 +36,12 @@ STREAM = (
     "SELECT a.id, b.id AS b, c.id AS c FROM {ns}.big a CROSS JOIN {ns}.big b CROSS JOIN {ns}.big c"
 )
 
+# Compares 4 * 10^10 pairs of rows and finds two: it has nothing to hand on while it works.
+JOIN = """
+    SELECT count(*) AS n FROM generate_series(1, 200000) a JOIN generate_series(1, 200000) b
+    ON a.value + b.value = 3
+"""
+
 INSERT = """
     INSERT INTO {ns}.big SELECT a.id FROM {ns}.big a CROSS JOIN {ns}.big b CROSS JOIN {ns}.big c
 """
@@ -81,7 +87,7 @@ def big(own_server):
     return own_server
 
 
-@pytest.mark.parametrize("sql", [AGGREGATE, STREAM], ids=["aggregate", "stream"])
+@pytest.mark.parametrize("sql", [AGGREGATE, JOIN, STREAM], ids=["aggregate", "join", "stream"])
 def test_a_cancelled_flight_stream_stops_the_plan(big, sql):
     with RawClient(big) as raw:
         reader = raw.reader(raw.info(statement(sql.format(ns="ns"))))
@@ -116,7 +122,7 @@ def test_a_stream_nobody_reads_costs_nothing_and_ends_when_closed(big):
 def test_a_statement_that_takes_too_long_is_stopped(big):
     with big.adbc() as connection, connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '500ms'")
-        for sql in (AGGREGATE, INSERT):
+        for sql in (AGGREGATE, JOIN, INSERT):
             with pytest.raises(Error) as raised:
                 cursor.execute(sql.format(ns="ns"))
                 cursor.fetch_arrow_table()

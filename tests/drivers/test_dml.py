@@ -205,6 +205,7 @@ def test_a_value_that_breaks_a_rule_leaves_nothing_behind(cursor, strict, sql, c
         "s = -s - s - s",
         "u = u + u",
         "d = d + d",
+        "r = r * 10",
     ],
 )
 def test_arithmetic_that_overflows_is_not_stored(cursor, namespace, assignment):

@@ -237,6 +237,66 @@ def test_unknown_sql_info_is_left_out(raw):
     assert rows["info_name"].to_pylist() == [0, 8]
 
 
+@pytest.mark.parametrize("namespace", ["system", "information_schema"])
+def test_tables_that_can_be_read_can_be_described(raw, namespace):
+    got = ask(raw, "CommandGetTables", (2, namespace), (5, True)).to_pylist()
+    names = [row["table_name"] for row in got]
+    assert raw.query(f"SHOW TABLES IN {namespace}")["table_name"].to_pylist() == names
+    listed = raw.query(
+        f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{namespace}'"
+    )
+    assert sorted(listed["table_name"].to_pylist()) == names
+    for row in got:
+        name = f"{namespace}.{row['table_name']}"
+        read = raw.query(f"SELECT * FROM {name} LIMIT 0").schema
+        schema = read_schema(row["table_schema"])
+        assert (schema.names, schema.types) == (read.names, read.types), name
+        described = raw.query(f"DESCRIBE {name}")
+        assert described["column_name"].to_pylist() == read.names, name
+        assert described["nullable"].to_pylist() == [field.nullable for field in read], name
+        assert raw.query(f"SHOW COLUMNS FROM {name}").equals(described), name
+        columns = raw.query(
+            f"""
+            SELECT column_name, data_type, is_nullable FROM information_schema.columns
+            WHERE table_schema = '{namespace}' AND table_name = '{row["table_name"]}'
+            ORDER BY ordinal_position
+            """
+        )
+        assert columns["column_name"].to_pylist() == read.names, name
+        types = described["data_type"].to_pylist()
+        assert columns["data_type"].to_pylist() == types, name
+        assert [f.metadata[b"ARROW:FLIGHT:SQL:TYPE_NAME"].decode() for f in schema] == types, name
+
+
+def test_the_version_in_sql_is_that_of_sql_info(raw):
+    rows = ask(raw, "CommandGetSqlInfo")
+    infos = dict(zip(rows["info_name"].to_pylist(), rows["value"].to_pylist()))
+    got = raw.query("SELECT version() AS version")["version"].to_pylist()
+    assert got == [f"{infos[0]} {infos[1]}"]
+
+
+def test_the_session_says_who_and_where(shared_server, raw, tables):
+    name = f"Who {tables}"
+    raw.update(f"CREATE USER \"{name}\" WITH PASSWORD 'a long password' ROLE service")
+    with shared_server.adbc(name, "a long password") as connection:
+        with connection.cursor() as cursor:
+            sql = "SELECT current_user AS u, session_user AS s, current_role() AS r"
+            cursor.execute(sql)
+            assert cursor.fetchall() == [(name, name, "service")]
+            sql = "SELECT current_catalog AS c, current_database() AS d, current_schema() AS s"
+            cursor.execute(sql)
+            assert cursor.fetchall() == [("kalam", "kalam", "default")]
+            cursor.executescript(f"USE {tables}")
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            assert cursor.fetchall() == [("kalam", "kalam", tables)]
+            listed = "SELECT table_name FROM information_schema.tables"
+            cursor.execute(f"{listed} WHERE table_schema = current_schema() ORDER BY 1")
+            assert [name for (name,) in cursor.fetchall()] == sorted(
+                ["Keyed", "a_b", "axb", "keyed", "plain"]
+            )
+
+
 def test_listings_show_only_what_the_user_may_see(shared_server, raw, tables):
     raw.update(f"CREATE USER viewer_{tables} WITH PASSWORD 'a long password' ROLE user")
     raw.update(f"CREATE TABLE {tables}.secret (x TEXT) WITH (ACCESS_LEVEL = 'private')")

@@ -3,6 +3,8 @@
 Facts about what stock drivers rely on, checked on the messages themselves with a raw client.
 """
 
+import uuid
+
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
@@ -247,6 +249,59 @@ def test_parameters_have_the_types_of_what_they_meet(raw, table, sql, types):
     schema = read_schema(raw.prepare(sql.format(t=table)).parameter_schema)
     assert schema.types == types
     assert all(field.nullable for field in schema)
+
+
+@pytest.mark.parametrize(
+    ("sql", "types"),
+    [
+        ("INSERT INTO {t} VALUES (?, ?, ?)", [pa.uuid(), pa.json_(), pa.string()]),
+        ("INSERT INTO {t} (name, id) SELECT ?, ?", [pa.string(), pa.uuid()]),
+        ("UPDATE {t} SET doc = ?, name = ?", [pa.json_(), pa.string()]),
+        ("SELECT * FROM {t} WHERE doc = ? OR name = ?", [pa.json_(), pa.string()]),
+        ("DELETE FROM {t} WHERE $1 IS NULL OR doc = $1", [pa.json_()]),
+        # One parameter for two columns is what both are.
+        ("INSERT INTO {t} VALUES ($1, $2, $2)", [pa.uuid(), pa.string()]),
+        # The extension is for 16 bytes, which JDBC cannot make of text: lookups take text.
+        ("SELECT * FROM {t} WHERE id = ?", [pa.string()]),
+    ],
+)
+def test_parameters_of_uuid_and_json_columns_say_so(raw, namespace, sql, types):
+    name = f"{namespace}.u"
+    raw.update(f"CREATE TABLE {name} (id UUID PRIMARY KEY, doc JSON, name TEXT)")
+    schema = read_schema(raw.prepare(sql.format(t=name)).parameter_schema)
+    assert schema.types == types
+
+
+def test_what_a_parameter_schema_says_can_be_bound(raw, namespace):
+    name = f"{namespace}.u"
+    raw.update(f"CREATE TABLE {name} (id UUID PRIMARY KEY, doc JSON, name TEXT)")
+    prepared = raw.prepare(f"INSERT INTO {name} VALUES (?, ?, ?)")
+    schema = read_schema(prepared.parameter_schema)
+    uuids = [uuid.UUID(int=7), uuid.UUID(int=8)]
+    rows = pa.RecordBatch.from_arrays(
+        [
+            pa.ExtensionArray.from_storage(
+                schema.field(0).type, pa.array([u.bytes for u in uuids], pa.binary(16))
+            ),
+            pa.ExtensionArray.from_storage(schema.field(1).type, pa.array(['{"a": 1}', None])),
+            pa.array(["x", "y"]),
+        ],
+        schema=schema,
+    )
+    cmd = command("CommandPreparedStatementUpdate", (1, prepared.handle))
+    assert raw.put(cmd, schema, [rows]) == 2
+    got = raw.query(f"SELECT id, doc, name FROM {name} ORDER BY name")
+    assert got["id"].to_pylist() == uuids
+    assert got["doc"].to_pylist() == ['{"a": 1}', None]
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(3, [3]), (None, list(range(10)))])
+def test_a_parameter_may_also_be_asked_for_null(raw, table, bound, expected):
+    prepared = raw.prepare(f"SELECT id FROM {table} WHERE $1 IS NULL OR id = $1 ORDER BY id")
+    assert read_schema(prepared.parameter_schema).types == [pa.int32()]
+    raw.bind(prepared.handle, pa.record_batch({"1": pa.array([bound], pa.int32())}))
+    info = raw.info(command("CommandPreparedStatementQuery", (1, prepared.handle)))
+    assert raw.reader(info).read_all()["id"].to_pylist() == expected
 
 
 def test_ten_parameters_keep_their_order(raw, table):

@@ -132,7 +132,10 @@ def test_a_dropped_or_changed_user_is_out(shared_server, cursor, namespace):
         cursor.execute(f"ALTER USER {name} WITH PASSWORD 'the second password'")
         with pytest.raises(flight.FlightUnauthenticatedError):
             shared_server.flight(name, "the first password")
-        shared_server.flight(name, "the second password")[0].close()
+        with pytest.raises(flight.FlightUnauthenticatedError):
+            eve.query("SELECT 1")
+    with RawClient(shared_server, name, "the second password") as eve:
+        assert eve.query("SELECT 1 AS x")["x"].to_pylist() == [1]
         cursor.execute(f"DROP USER {name}")
         with pytest.raises(flight.FlightUnauthenticatedError):
             eve.query("SELECT 1")

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -226,7 +226,12 @@ impl Prepared {
 
 /// A connection to a server that listens already.
 pub async fn connect(address: SocketAddr) -> Result<Channel, Status> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    connect_from(address, None).await
+}
+
+/// The same from an address of this machine.
+pub async fn connect_from(address: SocketAddr, own: Option<IpAddr>) -> Result<Channel, Status> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().local_address(own);
     let channel = endpoint.tcp_nodelay(true).connect_timeout(STATEMENT_WITHIN).connect().await;
     channel.map_err(|error| Status::unavailable(error.to_string()))
 }

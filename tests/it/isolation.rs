@@ -166,15 +166,7 @@ async fn check_listings(role: &str, client: &Client, expected: &[&str]) {
         Ok(keys) => assert_eq!(!keys.is_empty(), sees_hidden, "GetPrimaryKeys of {role}"),
         Err(status) => assert!(!sees_hidden && status.code() == Code::NotFound, "{status}"),
     }
-    for statement in ["DESCRIBE vault.hidden", "SHOW CREATE TABLE vault.hidden"] {
-        let answer = client.rows(statement).await;
-        // A service may use a restricted table, though no listing shows it.
-        match role {
-            "dba" => assert!(answer.is_ok(), "{statement} of {role}: {answer:?}"),
-            "user" => assert_code(&format!("{statement} of {role}"), answer, &HIDDEN),
-            _ => {}
-        }
-    }
+    check_descriptions(role, client, expected).await;
     // A near miss must not be answered by the name of what is hidden.
     for near in ["SELECT * FROM vault.hiddem", "SELECT * FROM vault.staffonlx"] {
         let error = client.query(near).await.unwrap_err();
@@ -182,6 +174,47 @@ async fn check_listings(role: &str, client: &Client, expected: &[&str]) {
         let told: Vec<_> = hidden.iter().filter(|name| error.message().contains(**name)).collect();
         let may_know = |name: &str| expected.iter().any(|known| known.ends_with(name));
         assert!(told.iter().all(|name| may_know(name)), "{role} is told {told:?}: {error}");
+    }
+}
+
+/// SHOW and DESCRIBE say of what one may not read just what they say of what is not there.
+async fn check_descriptions(role: &str, client: &Client, expected: &[&str]) {
+    for namespace in ["open", "vault"] {
+        let of_namespace = expected.iter().filter_map(|name| name.strip_prefix(namespace));
+        let tables: Vec<&str> = of_namespace.filter_map(|name| name.strip_prefix('.')).collect();
+        let answer = client.rows(&format!("SHOW TABLES IN {namespace}")).await;
+        if tables.is_empty() {
+            let absent = client.rows("SHOW TABLES IN nowhere").await.unwrap_err();
+            let hidden = answer.unwrap_err();
+            assert_eq!(hidden.code(), absent.code(), "{role}: {hidden}");
+            assert_eq!(hidden.message(), absent.message().replace("nowhere", namespace));
+        } else {
+            let rows = answer.unwrap();
+            let listed: Vec<&str> = rows.iter().map(|row| plain(&row[1])).collect();
+            assert_eq!(listed, tables, "SHOW TABLES IN {namespace} of {role}");
+        }
+    }
+    // A service may read a restricted table, though no listing shows it.
+    let may_read = |table: &str| role != "user" || expected.contains(&table);
+    for table in ["open.everyone", "open.own", "open.staff", "vault.staffonly", "vault.hidden"] {
+        for verb in ["DESCRIBE", "SHOW COLUMNS FROM", "SHOW CREATE TABLE"] {
+            let answer = client.rows(&format!("{verb} {table}")).await;
+            if may_read(table) {
+                assert!(answer.is_ok(), "{verb} {table} of {role}: {answer:?}");
+                continue;
+            }
+            let hidden = answer.unwrap_err();
+            assert_eq!(hidden.code(), Code::NotFound, "{verb} {table} of {role}: {hidden}");
+            // Its namespace is hidden too, or there is one to look into.
+            let (namespace, name) = table.split_once('.').unwrap();
+            let (absent, shown) = match namespace {
+                "vault" => ("nowhere.hidden", "nowhere"),
+                _ => ("open.zzzzzzzz", "zzzzzzzz"),
+            };
+            let absent = client.rows(&format!("{verb} {absent}")).await.unwrap_err();
+            let renamed = if namespace == "vault" { namespace } else { name };
+            assert_eq!(hidden.message(), absent.message().replace(shown, renamed));
+        }
     }
 }
 
@@ -294,7 +327,18 @@ async fn changes_of_users_take_effect_at_once() {
     root.update("ALTER USER vic PASSWORD 'another-password'").await.unwrap();
     let old = server.sign_in("vic", PASSWORD).await.map(drop);
     assert_code("the old password", old, &[Code::Unauthenticated]);
-    server.sign_in("vic", "another-password").await.expect("the new password");
+    // Whoever signed in with the old password is out, by token too, on this connection or another.
+    assert_code("the old token", client.query("SELECT 1").await, &[Code::Unauthenticated]);
+    let resumed = Client::resume(server.flight(), client.token()).await.unwrap();
+    assert_code("the old token", resumed.query("SELECT 1").await, &[Code::Unauthenticated]);
+    let shown = server.sign_in("token", client.token()).await.map(drop);
+    assert_code("a handshake with the old token", shown, &[Code::Unauthenticated]);
+    let client = server.sign_in("vic", "another-password").await.expect("the new password");
+    // A password of one's own ends one's own tokens as well; others' stay good.
+    client.update("ALTER USER vic PASSWORD 'a-third-password'").await.unwrap();
+    assert_code("one's own token", client.query("SELECT 1").await, &[Code::Unauthenticated]);
+    let client = server.sign_in("vic", "a-third-password").await.unwrap();
+    root.query("SELECT 1").await.unwrap();
 
     client.update("INSERT INTO open.own VALUES (1)").await.unwrap();
     root.update("DROP USER vic").await.unwrap();
@@ -303,4 +347,46 @@ async fn changes_of_users_take_effect_at_once() {
     let rows = again.rows("SELECT * FROM open.own").await.unwrap();
     assert_eq!(rows, Vec::<Row>::new(), "a new user of an old name finds the old one's rows");
     assert_code("the old token", client.query("SELECT 1").await, &[Code::Unauthenticated]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dropped_user_had_is_nobodys() {
+    let mut server = Server::start();
+    let root = server.root().await;
+    root.update("CREATE USER TABLE default.notes (id INT PRIMARY KEY, body TEXT)").await.unwrap();
+    root.update("CREATE USER TABLE default.lines (body TEXT)").await.unwrap();
+    let old = create_user(&root, &server, "ida", "user").await;
+    let other = create_user(&root, &server, "idas", "user").await;
+    for client in [&old, &other] {
+        client.update("INSERT INTO default.notes VALUES (1, 'kept'), (2, 'gone')").await.unwrap();
+        assert_eq!(client.update("DELETE FROM default.notes WHERE id = 2").await.unwrap(), 1);
+        client.update("INSERT INTO default.lines VALUES ('line')").await.unwrap();
+    }
+    root.update("DROP USER ida").await.unwrap();
+    let late = old.update("INSERT INTO default.notes VALUES (3, 'late')").await;
+    assert_code("an insert of a dropped user", late, &[Code::Unauthenticated]);
+    // Not even a role above all others finds what the old user had.
+    create_user(&root, &server, "ida", "dba").await;
+    for killed in [false, true] {
+        if killed {
+            server.kill();
+            server.restart();
+        }
+        let new = server.sign_in("ida", PASSWORD).await.unwrap();
+        let other = server.sign_in("idas", PASSWORD).await.unwrap();
+        for (sql, of_other) in [
+            ("SELECT body FROM default.notes", "kept"),
+            ("SELECT body FROM default.notes WHERE id = 1", "kept"),
+            ("SELECT body FROM default.notes WHERE _deleted", "gone"),
+            ("SELECT body FROM default.lines", "line"),
+        ] {
+            assert_eq!(bodies(&new, sql).await, [""; 0], "{sql}");
+            assert_eq!(bodies(&other, sql).await, [of_other], "{sql}");
+        }
+    }
+    // The old one's keys are free.
+    let new = server.sign_in("ida", PASSWORD).await.unwrap();
+    let insert = "INSERT INTO default.notes VALUES (1, 'new'), (2, 'new')";
+    assert_eq!(new.update(insert).await.unwrap(), 2);
+    assert_eq!(bodies(&new, "SELECT body FROM default.notes").await, ["new"; 2]);
 }

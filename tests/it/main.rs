@@ -10,6 +10,8 @@ mod random;
 mod rows;
 mod server;
 
+// Bounds: connections, silent peers, stalled readers, old tickets, full disks, guessed passwords.
+mod bounds;
 // Concurrency: clients side by side on the same rows.
 mod concurrency;
 // Crash: `kill -9` under writers loses nothing acknowledged and shows nothing partial.

@@ -2,8 +2,7 @@
 //! how it ends.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +14,7 @@ use tonic::Code;
 
 use crate::client::Client;
 use crate::rows::{Value, single};
-use crate::server::{END_WITHIN, Server, binary_command, serve_command, wait_for_end};
+use crate::server::{END_WITHIN, Server, binary_command, get, serve_command, wait_for_end};
 
 /// A server on which nothing runs ends within this.
 const PROMPT: Duration = Duration::from_secs(5);
@@ -183,13 +182,13 @@ fn probes_and_metrics_answer() {
     assert!(get(server.metrics(), "/nothing").starts_with("HTTP/1.1 404"));
 }
 
-fn get(address: SocketAddr, page: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_no_terminal_has_no_colours() {
+    let server = Server::start();
+    server.sign_in("root", "wrong").await.map(drop).unwrap_err();
+    let log = server.log();
+    assert!(log.contains("WARN"), "a wrong password is logged: {log}");
+    assert!(!log.contains('\u{1b}'), "{log:?}");
 }
 
 fn path(path: &Path) -> &str {

@@ -2,8 +2,8 @@
 //! killed, terminated and started again on the same directory, ended by its own process id.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -38,34 +38,43 @@ pub struct Server {
     directory: TempDir,
     process: Option<Process>,
     address_space_bytes: Option<u64>,
+    arguments: Vec<String>,
 }
 
 impl Server {
     /// A server on a fresh data directory.
     pub fn start() -> Self {
-        let directory = TempDir::with_prefix("kalamdb-it-").unwrap();
-        let mut server = Self { directory, process: None, address_space_bytes: None };
-        server.restart();
+        Self::start_with(&[])
+    }
+
+    /// A server on a fresh data directory, with these arguments more.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let mut server = Self::not_started();
+        server.restart_with(arguments);
         server
+    }
+
+    fn not_started() -> Self {
+        let directory = TempDir::with_prefix("kalamdb-it-").unwrap();
+        Self { directory, process: None, address_space_bytes: None, arguments: Vec::new() }
     }
 
     /// A server on a fresh data directory that may use so many bytes of address space: asking for
     /// more ends it.
     pub fn start_within(address_space_bytes: u64) -> Self {
-        let directory = TempDir::with_prefix("kalamdb-it-").unwrap();
-        let limit = Some(address_space_bytes);
-        let mut server = Self { directory, process: None, address_space_bytes: limit };
+        let mut server = Self::not_started();
+        server.address_space_bytes = Some(address_space_bytes);
         server.restart();
         server
     }
 
     /// A server on a fresh data directory that is told no root password.
     pub fn start_without_password() -> Self {
-        let directory = TempDir::with_prefix("kalamdb-it-").unwrap();
-        let mut command = serve_command(&directory.path().join("data"));
+        let mut server = Self::not_started();
+        let mut command = serve_command(&server.data_dir());
         command.env_remove(ROOT_PASSWORD_VARIABLE);
-        let process = Process::start(command, &directory.path().join("log"));
-        Self { directory, process: Some(process), address_space_bytes: None }
+        server.process = Some(Process::start(command, &server.log_path()));
+        server
     }
 
     /// The server's data directory.
@@ -93,6 +102,13 @@ impl Server {
         self.process().ready.metrics
     }
 
+    /// What `/metrics` says of the metric without labels called `name`.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let page = get(self.metrics(), "/metrics");
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        page.lines().find_map(value)
+    }
+
     /// True while the process has not ended.
     pub fn is_alive(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| process.child.try_wait().unwrap().is_none())
@@ -108,10 +124,17 @@ impl Server {
         self.process.take().expect("a running server").terminate()
     }
 
+    /// As [`Self::restart`], with these arguments instead of the earlier ones.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self.restart();
+    }
+
     /// Starts a server on the same data directory and waits until it is ready.
     pub fn restart(&mut self) {
         assert!(self.process.is_none(), "the server runs already");
         let mut command = serve_command(&self.data_dir());
+        command.args(&self.arguments);
         if let Some(bytes) = self.address_space_bytes {
             command = limited(&command, bytes);
         }
@@ -213,6 +236,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The answer to a GET request.
+pub fn get(address: SocketAddr, page: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// `kalamdb serve` on free loopback ports, with nothing taken from the caller's environment but

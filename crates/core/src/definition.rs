@@ -36,6 +36,8 @@ pub(crate) fn run(
             catalog.drop_namespace(principal, name, *if_exists, *cascade)?;
         }
         Statement::CreateTable(table) => {
+            let (state, snapshot) = (&engine.planning, catalog.snapshot());
+            kalamdb_tables::check_defaults(state, &snapshot, principal, namespace, table)?;
             catalog.create_table(principal, namespace, table)?;
         }
         Statement::DropTable { name, if_exists } => {

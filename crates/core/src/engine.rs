@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::SessionState;
+use datafusion::optimizer::Optimizer;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::{Catalog, CatalogSnapshot, RESERVED_NAMESPACES, ROOT_USER};
 use kalamdb_store::{ReadView, Store, StoreOptions};
@@ -10,19 +11,32 @@ use kalamdb_tables::{CancelFlag, ScanPool, StatementContext, catalog_list};
 
 use crate::runtime::ExecutionRuntime;
 use crate::session::Session;
-use crate::session_state;
-use crate::{EngineError, EngineSettings, MetadataView, secrets};
+use crate::{EngineError, EngineSettings, MetadataView, optimize, secrets, session_state};
 
 /// One state of all tables, for a result that may be read more than once.
 #[derive(Debug, Clone)]
 pub struct PinnedView(pub(crate) Arc<ReadView>);
+
+/// Tells whether what was found out about a user before still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UserRevision {
+    /// When the password or the role was last set, µs since the Unix epoch: a password verified
+    /// before says nothing any more.
+    pub changed_at_us: i64,
+    /// Counts changes of the password: a token issued in an earlier generation has ended.
+    pub credential_generation: u64,
+}
 
 /// Everything behind the wire. One per process; shared as `Arc`.
 pub struct Engine {
     pub(crate) settings: EngineSettings,
     pub(crate) store: Arc<Store>,
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) template: SessionState,
+    /// Has all functions.
+    pub(crate) planning: SessionState,
+    /// What the state of a run is cloned from.
+    pub(crate) running: SessionState,
+    pub(crate) optimizer_of_one_table: Optimizer,
     pub(crate) execution: ExecutionRuntime,
     scan_pool: Arc<ScanPool>,
     token_secret: [u8; secrets::TOKEN_SECRET_BYTES],
@@ -45,6 +59,7 @@ impl Engine {
         let options = StoreOptions {
             accept_data_loss: settings.accept_data_loss,
             block_cache_bytes: settings.block_cache_bytes,
+            free_space_floor_bytes: settings.free_space_floor_bytes,
             clock: Arc::clone(&settings.clock),
             ..StoreOptions::default()
         };
@@ -53,14 +68,18 @@ impl Engine {
         let catalog =
             Arc::new(Catalog::open_with_clock(Arc::clone(&store), Arc::clone(&settings.clock))?);
         let root_password_written = ensure_root(&catalog, &settings)?;
-        let template = session_state::template(&settings)?;
+        let planning = session_state::planning(&settings)?;
+        let running = session_state::running(&planning);
+        let optimizer_of_one_table = optimize::of_one_table(running.optimizers());
         let execution = ExecutionRuntime::start(settings.execution_threads)?;
         let scan_pool = ScanPool::new(settings.execution_threads);
         Ok(Arc::new(Self {
             settings,
             store,
             catalog,
-            template,
+            planning,
+            running,
+            optimizer_of_one_table,
             execution,
             scan_pool,
             token_secret,
@@ -114,10 +133,12 @@ impl Engine {
         })
     }
 
-    /// When the user's password or role was last set, µs since the Unix epoch: what was verified
-    /// before says nothing of the user any more. `None` for a user that does not exist.
-    pub fn user_changed_at_us(&self, user: &str) -> Option<i64> {
-        self.catalog.snapshot().user(user).map(|user| user.updated_at_us)
+    /// How recent what somebody shows for the user must be. `None` for a user that does not exist.
+    pub fn user_revision(&self, user: &str) -> Option<UserRevision> {
+        self.catalog.snapshot().user(user).map(|user| UserRevision {
+            changed_at_us: user.updated_at_us,
+            credential_generation: user.credential_generation,
+        })
     }
 
     /// A new session of `principal`.
@@ -165,17 +186,6 @@ impl Engine {
             scan_pool: Arc::clone(&self.scan_pool),
             cancel: CancelFlag::new(),
         })
-    }
-
-    /// The session state of one statement: the template with the principal's catalog.
-    pub(crate) fn session_state(
-        &self,
-        principal: &Principal,
-        catalog: &Arc<CatalogSnapshot>,
-    ) -> SessionState {
-        let mut state = self.template.clone();
-        state.register_catalog_list(catalog_list(Arc::clone(catalog), principal.clone()));
-        state
     }
 }
 

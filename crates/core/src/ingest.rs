@@ -1,16 +1,17 @@
 //! Bulk ingest: a stream of batches becomes rows of a table in one atomic commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryFutureExt, stream};
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::{CatalogSnapshot, CreateTable, RESERVED_NAMESPACES, TableEntry, TableName};
 
 use crate::session::Session;
-use crate::{BatchStream, Engine, EngineError};
+use crate::{BatchStream, Engine, EngineError, view_age};
 
 /// What to do when the table does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,7 @@ impl IngestRun {
                 format!("table '{}' belongs to the server and cannot be written", self.name),
             ));
         }
+        self.engine.store.check_writable()?;
         let catalog = self.engine.catalog.snapshot();
         let existing = catalog.resolve_table(&self.principal, "", &self.name);
         match (existing, self.request.if_exists, self.request.if_missing) {
@@ -120,10 +122,13 @@ impl IngestRun {
         catalog: Arc<CatalogSnapshot>,
         batches: BatchStream,
     ) -> Result<u64, EngineError> {
-        let state = self.engine.session_state(&self.principal, &catalog);
-        let context =
-            self.engine.statement_context(&self.principal, catalog, self.engine.store.view()?);
-        Ok(kalamdb_tables::insert_batches(&state, &context, entry, rows(batches)).await?)
+        let state = &self.engine.planning;
+        let view = self.engine.store.view()?;
+        let context = self.engine.statement_context(&self.principal, catalog, Arc::clone(&view));
+        let batches = rows(batches, self.engine.settings.stall_max);
+        let insert = kalamdb_tables::insert_batches(state, &context, entry, batches);
+        let age_max = self.engine.settings.view_age_max;
+        view_age::within(&view, age_max, insert.map_err(EngineError::from)).await
     }
 
     /// Creates the table together with its rows: others see both or neither.
@@ -134,11 +139,13 @@ impl IngestRun {
                 Ok(run.engine.catalog.stage_table(&run.principal, "", &definition)?)
             })
             .await?;
-        let state = run.engine.session_state(&run.principal, &catalog);
-        let context =
-            run.engine.statement_context(&run.principal, catalog, run.engine.store.view()?);
-        let changes =
-            kalamdb_tables::encode_batches(&state, &context, &entry, rows(batches)).await?;
+        let state = &run.engine.planning;
+        let view = run.engine.store.view()?;
+        let context = run.engine.statement_context(&run.principal, catalog, Arc::clone(&view));
+        let batches = rows(batches, run.engine.settings.stall_max);
+        let encode = kalamdb_tables::encode_batches(state, &context, &entry, batches);
+        let age_max = run.engine.settings.view_age_max;
+        let changes = view_age::within(&view, age_max, encode.map_err(EngineError::from)).await?;
         let count = changes.as_ref().map_or(0, |changes| changes.keys.len() as u64);
         let replace = run.request.if_exists == IngestIfExists::Replace;
         run.blocking(move |run| {
@@ -158,6 +165,17 @@ impl IngestRun {
     }
 }
 
-fn rows(batches: BatchStream) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
-    batches.map_err(|error| DataFusionError::External(Box::new(error)))
+/// The upload's batches, until the client sends none for `stall_max`.
+fn rows(
+    batches: BatchStream,
+    stall_max: Duration,
+) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
+    stream::unfold(Some(batches), move |batches| async move {
+        let mut batches = batches?;
+        let next = view_age::unless_stalled(stall_max, batches.next()).await;
+        match next.transpose()?.flatten() {
+            Ok(batch) => Some((Ok(batch), Some(batches))),
+            Err(error) => Some((Err(DataFusionError::External(Box::new(error))), None)),
+        }
+    })
 }

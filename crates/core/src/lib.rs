@@ -36,7 +36,9 @@ mod ingest;
 mod listing;
 mod literals;
 mod metadata;
+mod optimize;
 mod overflow;
+mod pace;
 mod parameters;
 mod prepare;
 mod prepared;
@@ -46,13 +48,15 @@ mod secrets;
 mod session;
 mod session_state;
 mod settings;
+mod simplify;
 mod update;
+mod view_age;
 mod wire_schema;
 
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, PinnedView};
+pub use engine::{Engine, PinnedView, UserRevision};
 pub use error::EngineError;
 pub use ingest::{IngestIfExists, IngestIfMissing, IngestRequest};
 pub use metadata::{MetadataView, TableInfo, TableKind};

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, AsArray, FixedSizeBinaryArray, Float32Array, RecordBatch, StringArray,
+};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
@@ -31,13 +33,13 @@ pub(crate) fn resolve(
     if count == 0 {
         return Ok((plan, Arc::new(Schema::empty())));
     }
-    let known = plan.get_parameter_fields()?;
+    let known = known_fields(&plan)?;
     let plan = type_placeholders(plan, &known)?;
-    let typed = plan.get_parameter_fields()?;
+    let typed = known_fields(&plan)?;
     let fields: Vec<Field> = (1..=count)
         .map(|ordinal| {
             let name = format!("${ordinal}");
-            match typed.get(&name).and_then(Option::as_ref) {
+            match typed.get(&name) {
                 // The extension type (UUID, JSON) tells drivers what they may bind.
                 Some(field) => Field::new(name, bindable(field.data_type()), true)
                     .with_metadata(field.metadata().clone()),
@@ -58,9 +60,47 @@ fn bindable(data_type: &DataType) -> DataType {
     }
 }
 
+/// What the plan tells of its parameters: each as the column that it is compared with or stored
+/// into. One compared with a UUID is text, see the planner, and so has no extension type: that
+/// of UUIDs is for 16 bytes, and drivers refuse it on anything else.
+fn known_fields(plan: &LogicalPlan) -> Result<HashMap<String, FieldRef>, DataFusionError> {
+    let mut known: HashMap<String, FieldRef> = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(Placeholder { id, field: Some(field) }) = expr {
+                    let field = match known.get(id) {
+                        Some(other) => in_both_places(id, other, field)?,
+                        None => Arc::clone(field),
+                    };
+                    known.insert(id.clone(), field);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(known)
+}
+
+/// The field of a parameter that stands in two places. It has an extension type only if it has
+/// it in both.
+fn in_both_places(id: &str, one: &FieldRef, two: &FieldRef) -> Result<FieldRef, DataFusionError> {
+    if one.data_type() != two.data_type() {
+        return Err(DataFusionError::Plan(format!(
+            "parameter {id} is {} in one place and {} in another, use a parameter for each",
+            one.data_type(),
+            two.data_type()
+        )));
+    }
+    if one.metadata() == two.metadata() {
+        return Ok(Arc::clone(one));
+    }
+    Ok(Arc::new(one.as_ref().clone().with_metadata(HashMap::new())))
+}
+
 fn type_placeholders(
     plan: LogicalPlan,
-    known: &HashMap<String, Option<FieldRef>>,
+    known: &HashMap<String, FieldRef>,
 ) -> Result<LogicalPlan, DataFusionError> {
     let typed = plan.transform_up_with_subqueries(|node| {
         let fallback = match &node {
@@ -70,12 +110,11 @@ fn type_placeholders(
         let node = node.map_expressions(|expr| {
             expr.transform_up(|expr| match expr {
                 Expr::Placeholder(Placeholder { id, field: None }) => {
-                    let data_type = known
-                        .get(&id)
-                        .and_then(Option::as_ref)
-                        .map_or_else(|| fallback.clone(), |field| field.data_type().clone());
-                    let field = Arc::new(Field::new(&id, data_type, true));
-                    let typed = Placeholder::new_with_field(id, Some(field));
+                    let field = match known.get(&id) {
+                        Some(field) => field.as_ref().clone().with_name(&id).with_nullable(true),
+                        None => Field::new(&id, fallback.clone(), true),
+                    };
+                    let typed = Placeholder::new_with_field(id, Some(Arc::new(field)));
                     Ok(Transformed::yes(Expr::Placeholder(typed)))
                 }
                 other => Ok(Transformed::no(other)),
@@ -122,6 +161,7 @@ fn cast(column: &ArrayRef, field: &Field) -> Result<ArrayRef, EngineError> {
     let cast = match (column.data_type(), field.data_type()) {
         (DataType::Utf8, DataType::FixedSizeBinary(UUID_BYTES)) => uuids_of_text(column),
         (DataType::FixedSizeBinary(UUID_BYTES), DataType::Utf8) => Ok(text_of_uuids(column)),
+        (DataType::Float64, DataType::Float32) => reals_of_doubles(column),
         (_, wanted) => {
             let options = CastOptions { safe: false, ..CastOptions::default() };
             cast_with_options(column, wanted, &options)
@@ -157,6 +197,19 @@ fn text_of_uuids(column: &ArrayRef) -> ArrayRef {
     Arc::new(StringArray::from_iter(text))
 }
 
+/// A number that no REAL holds is refused; infinity is a value like any other.
+fn reals_of_doubles(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let doubles = column.as_primitive::<Float64Type>();
+    let reals: Float32Array = doubles.try_unary(|double| {
+        let real = double as f32;
+        if double.is_finite() && real.is_infinite() {
+            return Err(ArrowError::CastError(format!("{double} is out of range")));
+        }
+        Ok(real)
+    })?;
+    Ok(Arc::new(reals))
+}
+
 /// One row of a bound batch, as DataFusion takes it.
 pub(crate) fn row(bound: &RecordBatch, row: usize) -> Result<ParamValues, EngineError> {
     let values = bound
@@ -169,7 +222,8 @@ pub(crate) fn row(bound: &RecordBatch, row: usize) -> Result<ParamValues, Engine
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Int64Array;
+    use arrow::array::{Array, Float64Array, Int64Array};
+    use arrow::datatypes::Float32Type;
 
     use super::*;
 
@@ -200,6 +254,22 @@ mod tests {
         ])
         .unwrap();
         let error = conform(&bound, &parameters()).unwrap_err().to_string();
+        assert!(error.contains("parameter $1"), "{error}");
+    }
+
+    #[test]
+    fn a_double_becomes_a_real_or_is_refused() {
+        let parameters = Arc::new(Schema::new(vec![Field::new("$1", DataType::Float32, true)]));
+        let bound = |value: f64| {
+            let values: ArrayRef = Arc::new(Float64Array::from(vec![Some(value), None]));
+            conform(&RecordBatch::try_from_iter([("0", values)]).unwrap(), &parameters)
+        };
+        for value in [0.1, f64::INFINITY, f64::NEG_INFINITY] {
+            let real = bound(value).unwrap();
+            let real = real.column(0).as_primitive::<Float32Type>();
+            assert_eq!((real.value(0), real.is_null(1)), (value as f32, true));
+        }
+        let error = bound(-1e39).unwrap_err().to_string();
         assert!(error.contains("parameter $1"), "{error}");
     }
 

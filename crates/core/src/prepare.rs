@@ -11,6 +11,10 @@ use crate::prepared::{PreparedPlan, StatementKind};
 use crate::session::Session;
 use crate::{Engine, EngineError, Prepared, listing, literals, parameters, wire_schema};
 
+/// A text no longer than this is planned where it is asked for: that takes less time than the way
+/// to another thread and back. Longer ones could keep other requests waiting.
+const INLINE_TEXT_BYTES_MAX: usize = 1024;
+
 impl Engine {
     /// Parses, plans and types one statement. Nothing is executed, whatever the statement is.
     ///
@@ -31,6 +35,10 @@ impl Engine {
         namespace: &Arc<str>,
         statement: Arc<ParsedStatement>,
     ) -> Result<Arc<Prepared>, EngineError> {
+        if statement.text.len() <= INLINE_TEXT_BYTES_MAX {
+            let catalog = self.catalog.snapshot();
+            return self.plan(principal, namespace, &catalog, statement).map(Arc::new);
+        }
         let engine = Arc::clone(self);
         let (principal, namespace) = (principal.clone(), Arc::clone(namespace));
         self.execution
@@ -133,9 +141,8 @@ impl Engine {
         catalog: &Arc<CatalogSnapshot>,
         statement: &ParsedStatement,
     ) -> Result<LogicalPlan, EngineError> {
-        let state = self.session_state(principal, catalog);
         let plan = kalamdb_tables::plan_statement(
-            &state,
+            &self.planning,
             catalog,
             principal,
             namespace,
@@ -147,7 +154,7 @@ impl Engine {
 
     /// Coercion and function rewriting; what comes out has its final types.
     fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan, EngineError> {
-        let state = &self.template;
+        let state = &self.planning;
         Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
     }
 }

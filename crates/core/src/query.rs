@@ -23,8 +23,8 @@ use tokio::sync::mpsc;
 use crate::prepared::PreparedPlan;
 use crate::session::Session;
 use crate::{
-    Engine, EngineError, PinnedView, Prepared, StatementKind, listing, overflow, parameters,
-    wire_schema,
+    Engine, EngineError, PinnedView, Prepared, StatementKind, listing, optimize, pace, parameters,
+    view_age, wire_schema,
 };
 
 /// Record batches as they are made. Dropping the stream cancels the statement.
@@ -62,7 +62,8 @@ impl Engine {
         let schema = Arc::clone(&prepared.schema);
         if let PreparedPlan::Listing = prepared.plan {
             let statement = &prepared.statement.statement;
-            let batch = listing::rows(&self.catalog.snapshot(), session, statement)?;
+            let view = self.metadata(session.principal());
+            let batch = listing::rows(&view, session, &prepared.namespace, statement)?;
             let batches = futures::stream::iter([Ok(batch)]).boxed();
             return Ok(QueryResult { schema, batches });
         }
@@ -87,7 +88,7 @@ impl Engine {
         values: Option<&ParamValues>,
         view: Arc<ReadView>,
     ) -> Result<RunnablePlan, EngineError> {
-        let mut state = self.session_state(principal, &catalog);
+        let mut state = self.running.clone();
         let context = self.statement_context(principal, catalog, view);
         let cancel = CancelOnDrop(context.cancel.clone());
         state.config_mut().set_extension::<StatementContext>(context);
@@ -100,10 +101,10 @@ impl Engine {
             // This way records the plan after every step, for EXPLAIN VERBOSE.
             state.create_physical_plan(&plan).await?
         } else {
-            let plan = state.optimizer().optimize(plan, &state, |_, _| {})?;
+            let plan = optimize::optimize(plan, &state, &self.optimizer_of_one_table)?;
             state.query_planner().create_physical_plan(&plan, &state).await?
         };
-        let physical = overflow::check(physical)?;
+        let physical = pace::pace(physical)?;
         Ok(RunnablePlan { state, physical, _cancel: cancel })
     }
 }
@@ -213,21 +214,26 @@ impl QueryRun {
             Some(PinnedView(view)) => Arc::clone(view),
             None => self.engine.store.view()?,
         };
-        let plan = plan.clone();
-        let start = self.engine.physical_plan(&self.principal, catalog, plan, values, view);
-        let runnable = clock.run(start).await??;
-        let mut batches = runnable.start()?;
-        while let Some(batch) = clock.run(batches.next()).await? {
-            let batch = wire_schema::conform(batch?, &self.prepared.schema)?;
-            if batch.num_rows() == 0 {
-                continue;
+        let settings = &self.engine.settings;
+        let (plan, read) = (plan.clone(), Arc::clone(&view));
+        let work = async {
+            let start = self.engine.physical_plan(&self.principal, catalog, plan, values, read);
+            let runnable = clock.run(start).await??;
+            let mut batches = runnable.start()?;
+            while let Some(batch) = clock.run(batches.next()).await? {
+                let batch = wire_schema::conform(batch?, &self.prepared.schema)?;
+                if batch.num_rows() == 0 {
+                    continue;
+                }
+                *answered = true;
+                let sent = view_age::unless_stalled(settings.stall_max, sender.send(Ok(batch)));
+                if sent.await?.is_err() {
+                    return Ok(false);
+                }
             }
-            *answered = true;
-            if sender.send(Ok(batch)).await.is_err() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+            Ok(true)
+        };
+        view_age::within(&view, settings.view_age_max, work).await
     }
 }
 

@@ -17,6 +17,9 @@ use crate::EngineError;
 
 /// Batches ready for the client before the plan waits.
 const BATCHES_AHEAD_MAX: usize = 4;
+/// Tasks a thread runs before it looks at timers and wake-ups again: a statement may keep it for
+/// milliseconds each time, and time limits must not wait for many of them.
+const TASKS_BETWEEN_EVENTS: u32 = 8;
 /// Blocking threads for password hashing, definitions and commits from streams.
 const BLOCKING_THREADS_MAX: usize = 64;
 
@@ -33,6 +36,7 @@ impl ExecutionRuntime {
             .worker_threads(threads.max(1))
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .thread_name("kalamdb-exec")
+            .event_interval(TASKS_BETWEEN_EVENTS)
             .enable_all()
             .build()
             .map_err(|error| EngineError::internal("start the execution runtime", error))?;

@@ -1,7 +1,9 @@
-//! The DataFusion session state statements start from: functions, limits, settings.
+//! The DataFusion session states of statements: functions, limits, settings.
 //!
-//! One template is made when the engine opens; a statement clones it, gets its principal's
-//! catalog and its own view, and lets it go.
+//! Two are made when the engine opens. One has all functions and plans statements; it is shared,
+//! names are looked up elsewhere. The other has none: expressions in a plan carry theirs. It is
+//! cloned for each run, and gets the statement's view; with hundreds of functions a clone would
+//! cost more than reading a row.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,11 +17,13 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::prelude::SessionConfig;
 use kalamdb_commons::limits::BATCH_ROWS;
 
+use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
-use crate::{EngineError, EngineSettings};
+use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
 pub(crate) const CATALOG: &str = "kalam";
@@ -30,19 +34,35 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 /// Bytes buffered under a merge once its sort was eliminated; the default of 1 GiB is no bound.
 const SORT_PUSHDOWN_BUFFER_BYTES: usize = 2 << 20;
 
-/// Builds the template.
-pub(crate) fn template(settings: &EngineSettings) -> Result<SessionState, EngineError> {
+/// Plans statements.
+pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, EngineError> {
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_config(config(settings.execution_threads))
         .with_runtime_env(runtime_env(settings)?)
         // No statement reads or writes files: neither formats nor table factories exist.
         .with_table_factories(HashMap::new())
         .with_file_formats(Vec::new())
+        .with_optimizer_rules(simplify::optimizer_rules())
+        .with_analyzer_rule(Arc::new(CheckedArithmetic))
+        .with_physical_optimizer_rule(Arc::new(kalamdb_tables::OnePartition))
         .build();
     for function in kalamdb_tables::scalar_functions(Arc::clone(&settings.clock)) {
         state.register_udf(function)?;
     }
+    state.register_udaf(Arc::new(checked_sum()))?;
     Ok(state)
+}
+
+/// Optimizes and runs what `planning` planned, with the same limits.
+pub(crate) fn running(planning: &SessionState) -> SessionState {
+    SessionStateBuilder::new()
+        .with_config(planning.config().clone())
+        .with_runtime_env(Arc::clone(planning.runtime_env()))
+        .with_optimizer_rules(planning.optimizers().to_vec())
+        .with_physical_optimizer_rules(planning.physical_optimizers().to_vec())
+        // DISTINCT ON becomes this one while it is optimized.
+        .with_aggregate_functions(vec![first_value_udaf()])
+        .build()
 }
 
 fn config(partitions: usize) -> SessionConfig {

@@ -12,6 +12,12 @@ const MEMORY_LIMIT_BYTES_DEFAULT: usize = 1 << 30;
 const SPILL_BYTES_MAX_DEFAULT: u64 = 2 << 30;
 /// How long a statement may compute; waiting for a slow client does not count.
 const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+/// How long a statement may keep the state it reads, whatever it waits for.
+const VIEW_AGE_MAX_DEFAULT: Duration = Duration::from_secs(3600);
+/// How long a client may neither take nor send a batch.
+const STALL_MAX_DEFAULT: Duration = Duration::from_secs(600);
+/// Disk that must be free for rows to be written.
+const FREE_SPACE_FLOOR_BYTES_DEFAULT: u64 = 512 << 20;
 /// Memory for decompressed storage blocks.
 const BLOCK_CACHE_BYTES_DEFAULT: usize = 64 << 20;
 
@@ -33,6 +39,12 @@ pub struct EngineSettings {
     pub spill_bytes_max: u64,
     /// How long a statement may compute; `None` is without end.
     pub statement_timeout: Option<Duration>,
+    /// How long one state of the tables may be kept readable, by a statement or a ticket.
+    pub view_age_max: Duration,
+    /// How long a client may neither take a batch of a result nor send one of an ingest.
+    pub stall_max: Duration,
+    /// Bytes that must be free on the data directory's disk for rows to be written.
+    pub free_space_floor_bytes: u64,
     /// Bytes of the storage block cache.
     pub block_cache_bytes: usize,
     /// Where the time comes from.
@@ -50,6 +62,9 @@ impl EngineSettings {
             memory_limit_bytes: MEMORY_LIMIT_BYTES_DEFAULT,
             spill_bytes_max: SPILL_BYTES_MAX_DEFAULT,
             statement_timeout: Some(STATEMENT_TIMEOUT_DEFAULT),
+            view_age_max: VIEW_AGE_MAX_DEFAULT,
+            stall_max: STALL_MAX_DEFAULT,
+            free_space_floor_bytes: FREE_SPACE_FLOOR_BYTES_DEFAULT,
             block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
             clock: Arc::new(SystemClock),
         }

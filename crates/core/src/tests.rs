@@ -1,6 +1,7 @@
 //! The engine as a whole, on a real data directory.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
@@ -14,6 +15,8 @@ use crate::{
     IngestRequest, Session, StatementKind,
 };
 
+mod bounds;
+
 struct Fixture {
     engine: Arc<Engine>,
     session: Arc<Session>,
@@ -22,9 +25,15 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// With settings changed by `change`.
+    fn with(change: impl FnOnce(&mut EngineSettings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = EngineSettings::new(dir.path());
         settings.root_password = Some("root password".into());
+        change(&mut settings);
         let engine = Engine::open(settings).unwrap();
         let session = engine.session(engine.principal("root").unwrap());
         Self { engine, session, _dir: dir }
@@ -103,6 +112,55 @@ async fn parameters_are_typed_from_where_they_stand() {
         assert_eq!(types, expected, "{sql}");
         assert!(prepared.parameters().fields().iter().all(|field| field.is_nullable()));
     }
+}
+
+#[tokio::test]
+async fn parameters_carry_the_extension_of_the_column_they_meet() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id UUID PRIMARY KEY, doc JSON, name TEXT)").await.unwrap();
+    let (uuid, json) = (Some("arrow.uuid"), Some("arrow.json"));
+    let cases: [(&str, &[Option<&str>]); 8] = [
+        ("INSERT INTO t VALUES (?, ?, ?)", &[uuid, json, None]),
+        ("INSERT INTO t VALUES (?, ?, ?), (?, '{}', ?)", &[uuid, json, None, uuid, None]),
+        ("INSERT INTO t (doc, id) SELECT ?, ?", &[json, uuid]),
+        ("UPDATE t SET doc = ?, name = ?", &[json, None]),
+        ("SELECT * FROM t WHERE doc = ? OR name = ?", &[json, None]),
+        ("DELETE FROM t WHERE $1 IS NULL OR doc = $1", &[json]),
+        // What stands for a JSON and a plain text is a plain text.
+        ("INSERT INTO t VALUES ($1, $2, $2)", &[uuid, None]),
+        // Compared with a UUID it is text, which every driver can bind.
+        ("SELECT * FROM t WHERE id = ? OR id IN (?, ?)", &[None, None, None]),
+    ];
+    for (sql, expected) in cases {
+        let prepared = db.engine.prepare(&db.session, sql).await.unwrap();
+        let fields = prepared.parameters().fields();
+        let extensions: Vec<_> = fields.iter().map(|field| field.extension_type_name()).collect();
+        assert_eq!(extensions, expected, "{sql}");
+        for field in fields {
+            let uuid = field.extension_type_name() == Some("arrow.uuid");
+            let storage = if uuid { DataType::FixedSizeBinary(16) } else { DataType::Utf8 };
+            assert_eq!(field.data_type(), &storage, "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_parameter_may_stand_in_several_places_of_one_type() {
+    let db = Fixture::new();
+    db.run(
+        "CREATE TABLE t (id INT PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    )
+    .await
+    .unwrap();
+    let sql = "SELECT id FROM t WHERE $1 IS NULL OR id = $1";
+    for (value, expected) in [(Some(2), 1), (None, 2), (Some(3), 0)] {
+        let value = bound(vec![Arc::new(Int32Array::from(vec![value]))]);
+        assert_eq!(db.rows_bound(sql, Some(&value)).await.unwrap().num_rows(), expected);
+    }
+    let sql = "SELECT id FROM t WHERE id = $1 OR name = $1";
+    let error = db.engine.prepare(&db.session, sql).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("parameter $1 is"), "{error}");
 }
 
 #[tokio::test]
@@ -290,4 +348,129 @@ async fn a_pinned_result_stays_what_it_was() {
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3);
     }
     assert_eq!(db.number("SELECT count(*) FROM t").await, 2);
+}
+
+/// One column of text.
+fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
+    let column = batch.column_by_name(column).unwrap();
+    let column = column.as_any().downcast_ref::<StringArray>().unwrap();
+    column.iter().map(|text| text.unwrap_or("NULL").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn listings_of_system_tables_say_what_the_metadata_says() {
+    let db = Fixture::new();
+    let metadata = db.engine.metadata(db.session.principal());
+    for namespace in ["system", "information_schema"] {
+        let tables = metadata.tables_in(namespace);
+        assert!(!tables.is_empty());
+        let names: Vec<&str> = tables.iter().map(|table| &*table.name).collect();
+        let listed = db.rows(&format!("SHOW TABLES IN {namespace}")).await.unwrap();
+        assert_eq!(texts(&listed, "table_name"), names);
+        for table in &tables {
+            let name = format!("{namespace}.{}", table.name);
+            let described = db.rows(&format!("DESCRIBE {name}")).await.unwrap();
+            let read = db.rows(&format!("SELECT * FROM {name}")).await.unwrap();
+            let columns: Vec<&str> =
+                read.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+            assert_eq!(texts(&described, "column_name"), columns, "{name}");
+            assert_eq!(texts(&described, "data_type"), table.type_names, "{name}");
+            // Each has the name of a column type, not of an Arrow one.
+            let sql = format!(
+                "SELECT data_type FROM information_schema.columns WHERE table_schema = \
+                 '{namespace}' AND table_name = '{}' ORDER BY ordinal_position",
+                table.name
+            );
+            assert_eq!(texts(&db.rows(&sql).await.unwrap(), "data_type"), table.type_names);
+            let known = ["BIGINT", "TEXT", "TIMESTAMPTZ", "INT", "BOOLEAN", "DOUBLE"];
+            assert!(table.type_names.iter().all(|name| known.contains(&&**name)), "{table:?}");
+        }
+    }
+    let error = db.rows("DESCRIBE system.user").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("did you mean 'users'?"), "{error}");
+    let error = db.rows("SHOW CREATE TABLE system.users").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[tokio::test]
+async fn what_a_dropped_user_had_goes_and_nobody_gets_it() {
+    let db = Fixture::new();
+    let create = |name| format!("CREATE USER {name} WITH PASSWORD 'a long password' ROLE user");
+    db.run("CREATE USER TABLE notes (id INT PRIMARY KEY, body TEXT)").await.unwrap();
+    for name in ["ann", "bob"] {
+        db.run(&create(name)).await.unwrap();
+    }
+    let session = |name: &str| db.engine.session(db.engine.principal(name).unwrap());
+    let (old, other) = (session("ann"), session("bob"));
+    for session in [&old, &other] {
+        let script = "INSERT INTO notes VALUES (1, 'kept'), (2, 'gone'); \
+                      DELETE FROM notes WHERE id = 2";
+        db.engine.execute_script(session, script).await.unwrap();
+    }
+    let id = db.engine.catalog.snapshot().table("default", "notes").unwrap().definition.id;
+    let insert = db.engine.prepare(&old, "INSERT INTO notes VALUES (3, 'late')").await.unwrap();
+    let read = db.engine.prepare(&old, "SELECT * FROM notes").await.unwrap();
+    db.run("DROP USER ann").await.unwrap();
+    // A session that outlives its user gets no further.
+    let error = db.engine.execute(&old, &insert, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+    let mut rows = db.engine.query(&old, &read, None, None).await.unwrap().batches;
+    let error = rows.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+
+    db.run(&create("ann")).await.unwrap();
+    let new = session("ann");
+    assert_ne!(new.principal().user_id, old.principal().user_id);
+    for sql in ["SELECT * FROM notes", "SELECT * FROM notes WHERE _deleted"] {
+        let prepared = db.engine.prepare(&new, sql).await.unwrap();
+        let rows = db.engine.query(&new, &prepared, None, None).await.unwrap().batches;
+        assert_eq!(rows.try_collect::<Vec<_>>().await.unwrap().len(), 0, "{sql}");
+    }
+    let counts = |owner: Option<&Arc<Session>>| {
+        let owner = owner.map(|session| &session.principal().user_id);
+        db.engine.store.view().unwrap().table_counts(id, owner).unwrap()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while counts(Some(&old)).bytes > 0 {
+        assert!(Instant::now() < deadline, "the dropped user's rows are still there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(counts(None), counts(Some(&other)));
+    assert_eq!((counts(None).live_rows, counts(None).tombstones), (1, 1));
+}
+
+#[tokio::test]
+async fn several_columns_of_a_result_may_have_one_name() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, v INT)").await.unwrap();
+    db.run("INSERT INTO t VALUES (1, 10)").await.unwrap();
+    let cases: [(&str, &[&str]); 4] = [
+        ("SELECT 1, 1", &["Int64(1)", "Int64(1)"]),
+        ("SELECT id AS x, v AS x, v FROM t AS t", &["x", "x", "v"]),
+        ("SELECT *, v AS id FROM t", &["id", "v", "id"]),
+        ("SELECT max(v), max(v) FROM t AS t", &["max(t.v)", "max(t.v)"]),
+    ];
+    for (sql, names) in cases {
+        let batch = db.rows(sql).await.unwrap();
+        let given: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
+        assert_eq!(given, names, "{sql}");
+        assert_eq!(batch.num_rows(), 1, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn checked_arithmetic_changes_no_name_and_no_type() {
+    let db = Fixture::new();
+    db.run("CREATE TABLE t (id INT PRIMARY KEY, v SMALLINT)").await.unwrap();
+    db.run("INSERT INTO t VALUES (1, 10), (2, 20)").await.unwrap();
+    let batch =
+        db.rows("SELECT v + v, -v, sum(v * 2) FROM t AS t GROUP BY v ORDER BY v").await.unwrap();
+    let schema = batch.schema();
+    let types: Vec<_> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!(types, [DataType::Int16, DataType::Int16, DataType::Int64]);
+    assert_eq!(schema.field(0).name(), "t.v + t.v");
+    assert_eq!(batch.column(2).as_any().downcast_ref::<Int64Array>().unwrap().values(), &[20, 40]);
+    let error = db.rows("SELECT id FROM t WHERE v * v * v * v > 0").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
 }

@@ -19,7 +19,7 @@ use kalamdb_commons::{ErrorKind, Principal};
 use crate::prepared::PreparedPlan;
 use crate::query::{ComputeClock, unbound};
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared, StatementKind, definition, parameters};
+use crate::{Engine, EngineError, Prepared, StatementKind, definition, parameters, view_age};
 
 /// The first wait before a statement is run again; it doubles, and is jittered.
 const BACKOFF_FIRST: Duration = Duration::from_micros(200);
@@ -178,20 +178,20 @@ impl DmlRun {
             Some(rows) => insert_all(plan.clone(), rows)?,
             None => plan.clone(),
         };
-        let start = self.engine.physical_plan(
-            &self.principal,
-            catalog,
-            plan,
-            values,
-            self.engine.store.view()?,
-        );
-        let runnable = clock.run(start).await??;
-        let mut batches = runnable.start()?;
-        let mut affected = 0;
-        while let Some(batch) = clock.run(batches.next()).await? {
-            affected += count(&batch?);
-        }
-        Ok(affected)
+        self.engine.store.check_writable()?;
+        let view = self.engine.store.view()?;
+        let read = Arc::clone(&view);
+        let work = async {
+            let start = self.engine.physical_plan(&self.principal, catalog, plan, values, read);
+            let runnable = clock.run(start).await??;
+            let mut batches = runnable.start()?;
+            let mut affected = 0;
+            while let Some(batch) = clock.run(batches.next()).await? {
+                affected += count(&batch?);
+            }
+            Ok(affected)
+        };
+        view_age::within(&view, self.engine.settings.view_age_max, work).await
     }
 }
 

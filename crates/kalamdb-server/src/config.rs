@@ -13,6 +13,8 @@ use clap::ValueEnum;
 use kalamdb_core::EngineSettings;
 use serde::Deserialize;
 
+use crate::connections::ConnectionBounds;
+
 /// The configuration file that is read when it exists and none is named.
 const CONFIG_FILE: &str = "kalamdb.toml";
 /// The environment variable with the password `root` gets at the first start. There is no flag
@@ -24,6 +26,14 @@ const REACHABLE_ROOT_PASSWORD_BYTES_MIN: usize = 8;
 const MESSAGE_BYTES_DEFAULT: usize = 64 << 20;
 /// How long a bearer token holds.
 const TOKEN_LIFETIME_DEFAULT: Duration = Duration::from_secs(12 * 3600);
+/// Connections of all peers.
+const CONNECTIONS_MAX_DEFAULT: usize = 4096;
+/// Connections from one address.
+const CONNECTIONS_PER_PEER_MAX_DEFAULT: usize = 1024;
+/// How long a connection may exist before a call arrives on it.
+const FIRST_CALL_DEFAULT: Duration = Duration::from_secs(10);
+/// How often the peer of a connection is asked whether it still lives.
+const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(30);
 /// Threads that serve requests; plans run on others.
 const RPC_THREADS_DEFAULT: usize = 2;
 
@@ -66,6 +76,18 @@ pub struct Settings {
     /// Seconds a bearer token holds [default: 43200]
     #[arg(long, env = "KALAMDB_TOKEN_LIFETIME_SECONDS", value_name = "SECONDS")]
     pub token_lifetime_seconds: Option<u64>,
+    /// Connections that may be open at the same time [default: 4096]
+    #[arg(long, env = "KALAMDB_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// Connections from one address (of IPv6: one /64) that may be open [default: 1024]
+    #[arg(long, env = "KALAMDB_MAX_CONNECTIONS_PER_PEER", value_name = "N")]
+    pub max_connections_per_peer: Option<usize>,
+    /// Seconds a connection may be open before a call arrives on it [default: 10]
+    #[arg(long, env = "KALAMDB_FIRST_CALL_SECONDS", value_name = "SECONDS")]
+    pub first_call_seconds: Option<u64>,
+    /// Seconds between two questions to a peer whether it still lives [default: 30]
+    #[arg(long, env = "KALAMDB_KEEPALIVE_SECONDS", value_name = "SECONDS")]
+    pub keepalive_seconds: Option<u64>,
     /// Threads that serve requests [default: 2]
     #[arg(long, env = "KALAMDB_RPC_THREADS", value_name = "N")]
     pub rpc_threads: Option<usize>,
@@ -84,6 +106,17 @@ pub struct Settings {
     /// Seconds a statement may compute; 0 is without end
     #[arg(long, env = "KALAMDB_STATEMENT_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub statement_timeout_seconds: Option<u64>,
+    /// Seconds a statement or a ticket may keep the state it reads, whatever it waits for
+    /// [default: 3600]
+    #[arg(long, env = "KALAMDB_VIEW_AGE_SECONDS", value_name = "SECONDS")]
+    pub view_age_seconds: Option<u64>,
+    /// Seconds a client may neither take a batch of a result nor send one of an ingest
+    /// [default: 600]
+    #[arg(long, env = "KALAMDB_STALL_SECONDS", value_name = "SECONDS")]
+    pub stall_seconds: Option<u64>,
+    /// Bytes that must be free on the disk for rows to be written [default: 536870912]
+    #[arg(long, env = "KALAMDB_FREE_SPACE_FLOOR_BYTES", value_name = "BYTES")]
+    pub free_space_floor_bytes: Option<u64>,
     /// Opens a data directory whose newest durable commits are missing
     #[arg(
         long,
@@ -136,6 +169,10 @@ pub struct ServerConfig {
     pub message_bytes_max: usize,
     /// How long a bearer token holds.
     pub token_lifetime: Duration,
+    /// How many connections there may be.
+    pub connections: ConnectionBounds,
+    /// How often the peer of a connection is asked whether it still lives.
+    pub keepalive: Duration,
     /// Threads that serve requests.
     pub rpc_threads: usize,
     /// What to log.
@@ -166,20 +203,8 @@ impl ServerConfig {
     }
 
     fn from_settings(settings: Settings, root_password: Option<String>) -> anyhow::Result<Self> {
-        let data_dir = settings.data_dir.unwrap_or_else(|| PathBuf::from("kalamdb-data"));
-        let mut engine = EngineSettings::new(data_dir);
-        engine.accept_data_loss = settings.accept_data_loss.unwrap_or_default();
-        override_with(&mut engine.execution_threads, settings.execution_threads);
-        override_with(&mut engine.memory_limit_bytes, settings.memory_limit_bytes);
-        override_with(&mut engine.spill_bytes_max, settings.spill_bytes_max);
-        override_with(&mut engine.block_cache_bytes, settings.block_cache_bytes);
-        override_with(
-            &mut engine.statement_timeout,
-            settings
-                .statement_timeout_seconds
-                .map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds))),
-        );
-        engine.root_password = root_password;
+        let engine = engine_settings(&settings, root_password);
+        let connections = connection_bounds(&settings);
         let tls = match (settings.tls_cert, settings.tls_key) {
             (Some(certificate), Some(key)) => {
                 Some(TlsFiles { certificate, key, client_authority: settings.tls_client_ca })
@@ -195,6 +220,8 @@ impl ServerConfig {
             token_lifetime: settings
                 .token_lifetime_seconds
                 .map_or(TOKEN_LIFETIME_DEFAULT, Duration::from_secs),
+            connections,
+            keepalive: settings.keepalive_seconds.map_or(KEEPALIVE_DEFAULT, Duration::from_secs),
             rpc_threads: settings.rpc_threads.unwrap_or(RPC_THREADS_DEFAULT),
             log: settings.log.unwrap_or_else(|| "info".to_owned()),
             log_format: settings.log_format.unwrap_or_default(),
@@ -222,6 +249,20 @@ impl ServerConfig {
         }
         ensure!(self.rpc_threads > 0, "rpc_threads must be at least 1");
         ensure!(self.engine.execution_threads > 0, "execution_threads must be at least 1");
+        for (name, seconds) in [
+            ("first_call_seconds", self.connections.first_call_within),
+            ("keepalive_seconds", self.keepalive),
+            ("view_age_seconds", self.engine.view_age_max),
+            ("stall_seconds", self.engine.stall_max),
+        ] {
+            ensure!(!seconds.is_zero(), "{name} must be at least 1");
+        }
+        for (name, count) in [
+            ("max_connections", self.connections.total_max),
+            ("max_connections_per_peer", self.connections.per_origin_max),
+        ] {
+            ensure!(count > 0, "{name} must be at least 1");
+        }
         Ok(())
     }
 }
@@ -238,6 +279,12 @@ impl Settings {
             tls_client_ca: self.tls_client_ca.or(lower.tls_client_ca),
             max_message_bytes: self.max_message_bytes.or(lower.max_message_bytes),
             token_lifetime_seconds: self.token_lifetime_seconds.or(lower.token_lifetime_seconds),
+            max_connections: self.max_connections.or(lower.max_connections),
+            max_connections_per_peer: self
+                .max_connections_per_peer
+                .or(lower.max_connections_per_peer),
+            first_call_seconds: self.first_call_seconds.or(lower.first_call_seconds),
+            keepalive_seconds: self.keepalive_seconds.or(lower.keepalive_seconds),
             rpc_threads: self.rpc_threads.or(lower.rpc_threads),
             execution_threads: self.execution_threads.or(lower.execution_threads),
             memory_limit_bytes: self.memory_limit_bytes.or(lower.memory_limit_bytes),
@@ -246,10 +293,47 @@ impl Settings {
             statement_timeout_seconds: self
                 .statement_timeout_seconds
                 .or(lower.statement_timeout_seconds),
+            view_age_seconds: self.view_age_seconds.or(lower.view_age_seconds),
+            stall_seconds: self.stall_seconds.or(lower.stall_seconds),
+            free_space_floor_bytes: self.free_space_floor_bytes.or(lower.free_space_floor_bytes),
             accept_data_loss: self.accept_data_loss.or(lower.accept_data_loss),
             log: self.log.or(lower.log),
             log_format: self.log_format.or(lower.log_format),
         }
+    }
+}
+
+/// The engine's part of the settings.
+fn engine_settings(settings: &Settings, root_password: Option<String>) -> EngineSettings {
+    let data_dir = settings.data_dir.clone().unwrap_or_else(|| PathBuf::from("kalamdb-data"));
+    let mut engine = EngineSettings::new(data_dir);
+    engine.accept_data_loss = settings.accept_data_loss.unwrap_or_default();
+    override_with(&mut engine.execution_threads, settings.execution_threads);
+    override_with(&mut engine.memory_limit_bytes, settings.memory_limit_bytes);
+    override_with(&mut engine.spill_bytes_max, settings.spill_bytes_max);
+    override_with(&mut engine.block_cache_bytes, settings.block_cache_bytes);
+    override_with(&mut engine.free_space_floor_bytes, settings.free_space_floor_bytes);
+    override_with(&mut engine.view_age_max, settings.view_age_seconds.map(Duration::from_secs));
+    override_with(&mut engine.stall_max, settings.stall_seconds.map(Duration::from_secs));
+    override_with(
+        &mut engine.statement_timeout,
+        settings
+            .statement_timeout_seconds
+            .map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds))),
+    );
+    engine.root_password = root_password;
+    engine
+}
+
+fn connection_bounds(settings: &Settings) -> ConnectionBounds {
+    ConnectionBounds {
+        total_max: settings.max_connections.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+        per_origin_max: settings
+            .max_connections_per_peer
+            .unwrap_or(CONNECTIONS_PER_PEER_MAX_DEFAULT),
+        first_call_within: settings
+            .first_call_seconds
+            .map_or(FIRST_CALL_DEFAULT, Duration::from_secs),
     }
 }
 
@@ -290,6 +374,37 @@ mod tests {
         assert_eq!(config.metrics_listen.to_string(), "127.0.0.1:9464");
         assert_eq!(config.engine.data_dir, PathBuf::from("kalamdb-data"));
         assert_eq!(config.message_bytes_max, 64 << 20);
+        assert_eq!(config.connections.total_max, 4096);
+        assert_eq!(config.connections.per_origin_max, 1024);
+        assert_eq!(config.connections.first_call_within, Duration::from_secs(10));
+        assert_eq!(config.engine.view_age_max, Duration::from_secs(3600));
+        assert_eq!(config.engine.stall_max, Duration::from_secs(600));
+        assert_eq!(config.engine.free_space_floor_bytes, 512 << 20);
+    }
+
+    #[test]
+    fn bounds_can_be_set_but_not_to_nothing() {
+        let given = "max_connections = 7\nmax_connections_per_peer = 6\nfirst_call_seconds = 5\n\
+                     keepalive_seconds = 4\nview_age_seconds = 3\nstall_seconds = 2\n\
+                     free_space_floor_bytes = 1";
+        let config = ServerConfig::from_settings(settings(given), None).unwrap();
+        let bounds = config.connections;
+        assert_eq!((bounds.total_max, bounds.per_origin_max), (7, 6));
+        assert_eq!(bounds.first_call_within, Duration::from_secs(5));
+        assert_eq!(config.keepalive, Duration::from_secs(4));
+        assert_eq!(config.engine.view_age_max, Duration::from_secs(3));
+        assert_eq!(config.engine.stall_max, Duration::from_secs(2));
+        assert_eq!(config.engine.free_space_floor_bytes, 1);
+        for name in [
+            "max_connections",
+            "max_connections_per_peer",
+            "first_call_seconds",
+            "keepalive_seconds",
+            "view_age_seconds",
+            "stall_seconds",
+        ] {
+            assert!(refused(&format!("{name} = 0"), None).contains(name));
+        }
     }
 
     #[test]

@@ -18,8 +18,12 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+mod connections;
 mod described;
 pub mod flight;
+mod freed_memory;
+mod open_files;
+mod origin;
 mod panics;
 pub mod proto;
 pub mod serve;

@@ -18,18 +18,17 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::config::{ServeArgs, ServerConfig, TlsFiles};
+use crate::connections::{ConnectionBounds, Incoming, Noticed};
 use crate::described::{self, Described};
 use crate::flight::FlightServer;
-use crate::panics;
 use crate::telemetry::{self, Probes};
+use crate::{freed_memory, open_files, panics};
 
 /// Calls that one connection may have open; JDBC opens many.
 const CONCURRENT_STREAMS_MAX: u32 = 256;
-/// How often the peer of an idle connection is asked whether it still lives.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long its answer may take.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// The same below HTTP/2.
+/// How long the answer of a peer may take that is asked whether it still lives.
+const KEEPALIVE_TIMEOUT_MAX: Duration = Duration::from_secs(20);
+/// When a silent peer is asked below HTTP/2.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// Bytes a client may send ahead on one stream: the next batches of an ingest.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -77,6 +76,7 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the request threads")?;
+    freed_memory::return_it_forever()?;
     let served = runtime.block_on(serve(Arc::clone(&engine), &config, tls, probes));
     // Whoever did not finish within the drain is cut off now, before storage closes.
     runtime.shutdown_timeout(RUNTIME_STOP_MAX);
@@ -108,11 +108,14 @@ async fn serve(
         .max_encoding_message_size(usize::MAX);
 
     let stop = CancellationToken::new();
-    let incoming =
+    let listener =
         TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
-    let routes = Routes::new(Described(service)).add_service(Described(health_service));
+    let total_max = open_files::make_room(config.connections.total_max);
+    let incoming = Incoming::new(listener, ConnectionBounds { total_max, ..config.connections });
+    let routes = Routes::new(Noticed(Described(service)));
+    let routes = routes.add_service(Noticed(Described(health_service)));
     let routes = routes.into_axum_router().fallback(described::unknown_service);
-    let server = transport(tls)?
+    let server = transport(tls, config.keepalive)?
         .add_routes(Routes::from(routes))
         .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let mut server = pin!(server.into_future());
@@ -151,11 +154,11 @@ async fn drained(flight: &FlightServer) {
     }
 }
 
-fn transport(tls: Option<ServerTlsConfig>) -> anyhow::Result<Server> {
+fn transport(tls: Option<ServerTlsConfig>, keepalive: Duration) -> anyhow::Result<Server> {
     let server = Server::builder()
         .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_keepalive_interval(Some(keepalive))
+        .http2_keepalive_timeout(Some(keepalive.min(KEEPALIVE_TIMEOUT_MAX)))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
         .http2_max_local_error_reset_streams(Some(ERROR_RESETS_MAX))

@@ -46,6 +46,16 @@ impl CounterDelta {
         self.updated_us_max = self.updated_us_max.max(other.updated_us_max);
     }
 
+    /// The difference that takes this one back; times stay.
+    pub(crate) fn negated(&self) -> Self {
+        Self {
+            live_rows: self.live_rows.saturating_neg(),
+            tombstones: self.tombstones.saturating_neg(),
+            bytes: self.bytes.saturating_neg(),
+            ..Self::default()
+        }
+    }
+
     /// Counts a key's image away (`weight` -1) or in (+1).
     pub(crate) fn count_image(&mut self, weight: i64, deleted: bool, bytes: usize) {
         if deleted {

@@ -11,7 +11,9 @@ use kalamdb_commons::Clock;
 use parking_lot::Mutex;
 use rocksdb::{FlushOptions, WriteBatch, WriteBufferManager, WriteOptions, properties};
 
+use crate::dropped_owners::DroppedOwners;
 use crate::families::Family;
+use crate::free_space::FreeSpace;
 use crate::key_samples::KeySamples;
 use crate::recovery::Recovered;
 use crate::table_versions::TableVersions;
@@ -32,6 +34,9 @@ pub(crate) struct Database {
     pub(crate) next_row_id: AtomicU64,
     pub(crate) key_samples: KeySamples,
     pub(crate) table_versions: TableVersions,
+    pub(crate) dropped_owners: DroppedOwners,
+    /// Refuses rows when the disk is almost full.
+    pub(crate) free_space: FreeSpace,
     /// Set when a removal was recorded that the janitor does not know of yet.
     pub(crate) purges_waiting: AtomicBool,
     /// Open views: a lower bound of their RocksDB sequence number → how many there are, and
@@ -55,6 +60,8 @@ impl Database {
             next_row_id: AtomicU64::new(recovered.next_row_id),
             key_samples: KeySamples::default(),
             table_versions: TableVersions::default(),
+            dropped_owners: DroppedOwners::default(),
+            free_space: FreeSpace::new(options.free_space_floor_bytes),
             // A store closed or killed earlier may have left some.
             purges_waiting: AtomicBool::new(true),
             views: Mutex::new(BTreeMap::new()),
@@ -91,17 +98,20 @@ impl Database {
             .map_err(|error| self.set_fence(&format!("sync the write-ahead log: {error}")))
     }
 
-    /// Writes all memtables out; returns at once unless it is to `wait`.
-    pub(crate) fn flush_memtables(&self, wait: bool) -> Result<(), StoreError> {
+    /// Writes all memtables out; returns at once unless it is to `wait`. False when RocksDB does
+    /// not want to be told now because it holds writes back already, to write memtables out.
+    pub(crate) fn flush_memtables(&self, wait: bool) -> Result<bool, StoreError> {
         let families = Family::ALL
             .into_iter()
             .map(|family| family.handle(&self.rocksdb))
             .collect::<Result<Vec<_>, _>>()?;
         let mut options = FlushOptions::default();
         options.set_wait(wait);
-        self.rocksdb
-            .flush_cfs_opt(&families, &options)
-            .map_err(StoreError::rocksdb("write the memtables out"))
+        match self.rocksdb.flush_cfs_opt(&families, &options) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == rocksdb::ErrorKind::TryAgain => Ok(false),
+            Err(error) => Err(StoreError::rocksdb("write the memtables out")(error)),
+        }
     }
 
     /// Background jobs of RocksDB that failed since it was opened.
@@ -148,6 +158,20 @@ impl Database {
         self.rocksdb
             .get_cf(family.handle(&self.rocksdb)?, key)
             .map_err(StoreError::rocksdb("read a key"))
+    }
+
+    /// The first key of a family that is not before `start`, as it is now.
+    pub(crate) fn key_at_or_after(
+        &self,
+        family: Family,
+        start: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut iter = self.rocksdb.raw_iterator_cf(family.handle(&self.rocksdb)?);
+        iter.seek(start);
+        match iter.key() {
+            Some(key) => Ok(Some(key.to_vec())),
+            None => iter.status().map(|()| None).map_err(StoreError::rocksdb("look for a key")),
+        }
     }
 
     /// Calls `visit` with every key and value that begins with `prefix`, as they are now, until

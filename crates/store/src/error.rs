@@ -41,6 +41,9 @@ pub enum StoreError {
         /// What changed.
         reason: ConflictReason,
     },
+    /// The user whose rows a statement reads or writes was dropped meanwhile.
+    #[error("the user this statement runs for was dropped, sign in as another")]
+    OwnerDropped,
     /// Stored bytes cannot be what was written.
     #[error("corrupt {what}: {detail}")]
     Corrupt {
@@ -89,6 +92,17 @@ pub enum StoreError {
     QueueFull {
         /// Commits in the queue.
         queued: usize,
+    },
+    /// The disk has too little room left.
+    #[error(
+        "the disk of the data directory has {free_bytes} bytes free, below {floor_bytes} no rows \
+         are written; make room, and writes go on by themselves"
+    )]
+    DiskAlmostFull {
+        /// Bytes free when it was looked at last.
+        free_bytes: u64,
+        /// Bytes that must be free.
+        floor_bytes: u64,
     },
     /// One statement writes more than one batch may hold.
     #[error("the statement writes {bytes} bytes, at most {bytes_max} are possible; split it")]
@@ -213,10 +227,13 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::OwnerDropped => ErrorKind::Unauthenticated,
             Self::Corrupt { .. } | Self::DataLoss { .. } => ErrorKind::DataLoss,
             Self::FormatVersion { .. } => ErrorKind::FailedPrecondition,
             Self::Fenced { .. } | Self::Closed => ErrorKind::Unavailable,
-            Self::QueueFull { .. } | Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
+            Self::QueueFull { .. }
+            | Self::DiskAlmostFull { .. }
+            | Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::InvalidRequest { .. } | Self::EncodeEntity { .. } => ErrorKind::Internal,
             Self::RocksDb { source, .. } => rocksdb_kind(source),
             Self::Io { .. } => ErrorKind::Unavailable,

@@ -1,4 +1,5 @@
-//! The housekeeping thread: high-water mark, removal of dropped tables, trimming of the log.
+//! The housekeeping thread: high-water mark, free space, removal of dropped tables and of what
+//! dropped users had, trimming of the log.
 //!
 //! A removal is recorded in `meta` by the commit that asks for it, so that it survives a restart.
 //! It runs once no open view is older than the record: first whole files are deleted (which
@@ -18,67 +19,13 @@ use rocksdb::WriteBatch;
 use crate::database::Database;
 use crate::families::Family;
 use crate::high_water::HighWater;
+use crate::purge::Purge;
 use crate::{StoreError, change_log, meta};
 
 /// How often the high-water mark may be written and removals are looked at.
 const ROUND_INTERVAL: Duration = Duration::from_secs(1);
 /// Rounds between two looks at the age of the log.
 const ROUNDS_PER_LOG_TRIM: u32 = 30;
-
-/// A recorded removal. Format: kind u8 (1 table, 2 log buckets), table u32 BE, for kind 2 the
-/// first bucket to keep, u32 BE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purge {
-    /// Everything of a dropped table.
-    Table(TableId),
-    /// A table's log before a bucket.
-    LogBuckets { table: TableId, keep_from: u32 },
-}
-
-impl Purge {
-    pub(crate) fn encode(self) -> Vec<u8> {
-        match self {
-            Self::Table(table) => [&[1], table.0.to_be_bytes().as_slice()].concat(),
-            Self::LogBuckets { table, keep_from } => {
-                [&[2], table.0.to_be_bytes().as_slice(), &keep_from.to_be_bytes()].concat()
-            }
-        }
-    }
-
-    fn decode(value: &[u8]) -> Option<Self> {
-        let (&kind, numbers) = value.split_first()?;
-        match (kind, numbers.as_chunks::<4>()) {
-            (1, ([table], [])) => Some(Self::Table(TableId(u32::from_be_bytes(*table)))),
-            (2, ([table, bucket], [])) => Some(Self::LogBuckets {
-                table: TableId(u32::from_be_bytes(*table)),
-                keep_from: u32::from_be_bytes(*bucket),
-            }),
-            _ => None,
-        }
-    }
-
-    /// The key ranges to remove, end excluded.
-    fn ranges(self) -> Vec<(Family, Vec<u8>, Vec<u8>)> {
-        let with_prefix = |family: Family, prefix: Vec<u8>| {
-            // Table ids and kinds of `meta` keys do not reach their last value.
-            meta::prefix_successor(&prefix).map(|end| (family, prefix, end))
-        };
-        match self {
-            Self::Table(table) => Family::OF_TABLES
-                .into_iter()
-                .filter_map(|family| with_prefix(family, table.0.to_be_bytes().to_vec()))
-                .chain(with_prefix(Family::Meta, meta::counters_prefix(table)))
-                .chain(with_prefix(Family::Meta, meta::key_samples_prefix(table)))
-                .chain(with_prefix(Family::Meta, meta::log_floor_key(table)))
-                .collect(),
-            Self::LogBuckets { table, keep_from } => {
-                let start = change_log::first_key_of_bucket(table, 0).to_vec();
-                let end = change_log::first_key_of_bucket(table, keep_from).to_vec();
-                vec![(Family::ChangeLog, start, end)]
-            }
-        }
-    }
-}
 
 /// The thread's handle.
 pub(crate) struct Janitor {
@@ -160,6 +107,9 @@ impl Housekeeping {
         let (views, oldest) = self.database.open_views();
         metrics::gauge!("kalamdb_open_views").set(views as f64);
         metrics::gauge!("kalamdb_oldest_view_seconds").set(oldest.as_secs_f64());
+        if let Err(error) = self.database.free_space.look(&self.directory) {
+            tracing::warn!(%error, "nobody knows how full the disk is");
+        }
         let errors = self.database.background_errors()?;
         metrics::gauge!("kalamdb_rocksdb_background_errors").set(errors as f64);
         if errors > self.background_errors {
@@ -186,8 +136,10 @@ impl Housekeeping {
     fn bound_memtables(&self) -> Result<(), StoreError> {
         let bytes = self.database.memtable_bytes();
         metrics::gauge!("kalamdb_memtable_bytes").set(bytes as f64);
-        if bytes > 2 * self.database.memtable_bytes_max() {
-            self.database.flush_memtables(false)?;
+        if bytes > 2 * self.database.memtable_bytes_max()
+            && !self.database.flush_memtables(false)?
+        {
+            tracing::debug!("writes are held back, the memtables are looked at again later");
         }
         Ok(())
     }
@@ -225,15 +177,11 @@ impl Housekeeping {
 
     /// The first table from `table` on that has log entries, and its oldest bucket.
     fn first_logged(&self, table: TableId) -> Result<Option<(TableId, u32)>, StoreError> {
-        let db = self.database.rocksdb();
-        let mut iter = db.raw_iterator_cf(Family::ChangeLog.handle(db)?);
-        iter.seek(table.0.to_be_bytes());
-        match iter.key() {
-            Some(key) => change_log::table_and_bucket(key).map(Some).ok_or_else(|| {
-                StoreError::corrupt("change log key", format!("{key:02x?} is too short"))
-            }),
-            None => iter.status().map(|()| None).map_err(StoreError::rocksdb("read the log")),
-        }
+        let found = self.database.key_at_or_after(Family::ChangeLog, &table.0.to_be_bytes())?;
+        let Some(key) = found else { return Ok(None) };
+        change_log::table_and_bucket(&key).map(Some).ok_or_else(|| {
+            StoreError::corrupt("change log key", format!("{key:02x?} is too short"))
+        })
     }
 
     fn load_purges(&mut self) -> Result<(), StoreError> {
@@ -266,25 +214,10 @@ impl Housekeeping {
         let oldest_view = self.database.oldest_view();
         while let Some(due) = self.purges.iter().position(|(_, _, by)| *by <= oldest_view) {
             let (key, purge, _) = &self.purges[due];
-            self.purge(key, *purge)?;
+            purge.run(&self.database, key)?;
             tracing::info!(?purge, "removed");
             self.purges.remove(due);
         }
         Ok(())
-    }
-
-    fn purge(&self, key: &[u8], purge: Purge) -> Result<(), StoreError> {
-        let db = self.database.rocksdb();
-        let mut batch = WriteBatch::default();
-        for (family, start, end) in purge.ranges() {
-            let handle = family.handle(db)?;
-            if family != Family::Meta {
-                db.delete_file_in_range_cf(handle, &start, &end)
-                    .map_err(StoreError::rocksdb("remove files"))?;
-            }
-            batch.delete_range_cf(handle, &start, &end);
-        }
-        batch.delete_cf(Family::Meta.handle(db)?, key);
-        self.database.write(batch, false)
     }
 }

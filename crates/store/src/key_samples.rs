@@ -5,10 +5,11 @@
 use std::collections::{BTreeSet, HashMap, btree_set};
 use std::ops::Bound;
 
-use kalamdb_commons::TableId;
 use kalamdb_commons::limits::KEY_SAMPLE_ROWS;
+use kalamdb_commons::{Generation, TableId, UserId};
 use parking_lot::RwLock;
 
+use crate::table_layout::owner_prefix;
 use crate::{ByteRows, StoreError, meta};
 
 /// Samples of one table; with more, every second one is dropped and the distance doubled.
@@ -84,6 +85,18 @@ impl KeySamples {
     /// Forgets a dropped table.
     pub(crate) fn remove(&self, table: TableId) {
         self.tables.write().remove(&table);
+    }
+
+    /// Forgets a dropped user's keys.
+    pub(crate) fn remove_owner(&self, owner: &UserId) {
+        for (table, samples) in &mut *self.tables.write() {
+            let start = owner_prefix(*table, Generation(0), owner);
+            let end = meta::prefix_successor(&start);
+            let keys: Vec<Vec<u8>> = samples.between(&start, end.as_deref()).cloned().collect();
+            keys.iter().for_each(|key| {
+                samples.keys.remove(key);
+            });
+        }
     }
 
     /// The sampled keys with `lower <= key < upper`, in order.
@@ -164,6 +177,29 @@ mod tests {
         assert_eq!(sampled.len(), 3);
         assert_eq!(sampled[0], (KEY_SAMPLE_ROWS - 1).to_be_bytes());
         assert_eq!(sampled, in_pieces.between(table, &[], None));
+    }
+
+    #[test]
+    fn a_dropped_users_samples_go_and_no_others() {
+        let samples = KeySamples::default();
+        let (ann, anna) = (UserId::new("ann"), UserId::new("anna"));
+        for table in [TableId(1), TableId(2)] {
+            for owner in [&ann, &anna] {
+                let prefix = owner_prefix(table, Generation(0), owner);
+                let mut keys = ByteRows::new();
+                (0..KEY_SAMPLE_ROWS).for_each(|key| {
+                    keys.push(&[prefix.as_slice(), &key.to_be_bytes()].concat());
+                });
+                samples.count_inserts(table, &keys);
+            }
+        }
+        samples.remove_owner(&ann);
+        for table in [TableId(1), TableId(2)] {
+            let prefix = owner_prefix(table, Generation(0), &anna);
+            let left = samples.between(table, &[], None);
+            assert_eq!(left.len(), 1);
+            assert!(left[0].starts_with(&prefix));
+        }
     }
 
     #[test]

@@ -45,6 +45,14 @@ pub(crate) fn counters_prefix(table: TableId) -> Vec<u8> {
     table_key(COUNTERS, table)
 }
 
+/// The table of a counters key.
+pub(crate) fn table_of_counters(key: &[u8]) -> Option<TableId> {
+    match key.first_chunk::<5>()? {
+        &[COUNTERS, a, b, c, d] => Some(TableId(u32::from_be_bytes([a, b, c, d]))),
+        _ => None,
+    }
+}
+
 /// A sampled storage key of a table; the value is the rows between two samples, u64 BE.
 pub(crate) fn key_sample_key(table: TableId, storage_key: &[u8]) -> Vec<u8> {
     let mut key = table_key(KEY_SAMPLES, table);
@@ -117,6 +125,16 @@ mod tests {
         assert_eq!(prefix_successor(&[1, 2]), Some(vec![1, 3]));
         assert_eq!(prefix_successor(&[1, 0xFF, 0xFF]), Some(vec![2]));
         assert_eq!(prefix_successor(&[0xFF]), None);
+    }
+
+    #[test]
+    fn counters_give_back_their_table() {
+        let owner = UserId::new("ann");
+        for owner in [None, Some(&owner)] {
+            assert_eq!(table_of_counters(&counters_key(TableId(7), owner)), Some(TableId(7)));
+        }
+        assert_eq!(table_of_counters(&key_sample_key(TableId(7), b"abc")), None);
+        assert_eq!(table_of_counters(b"\x10ab"), None);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct StoreOptions {
     pub block_cache_bytes: usize,
     /// Bytes of memtables, over all families.
     pub write_buffer_bytes: usize,
+    /// Bytes that must be free on the disk for rows to be written; 0 is no bound.
+    pub free_space_floor_bytes: u64,
     /// Seconds the change log reaches back, at least.
     pub change_log_retention_seconds: u64,
     /// What time it is.
@@ -37,6 +39,7 @@ impl Default for StoreOptions {
             accept_data_loss: false,
             block_cache_bytes: 64 << 20,
             write_buffer_bytes: 32 << 20,
+            free_space_floor_bytes: 0,
             change_log_retention_seconds: 3600,
             clock: Arc::new(SystemClock),
         }
@@ -86,6 +89,7 @@ impl Store {
             background_errors: 0,
         };
         housekeeping.write_high_water()?;
+        database.free_space.look(directory)?;
         Ok(Arc::new(Self {
             committer: Committer::start(Arc::clone(&database), last_allocated_seq, seq_block_end)?,
             janitor: Janitor::start(housekeeping)?,
@@ -125,6 +129,21 @@ impl Store {
     /// The last commit known to be on disk.
     pub fn durable_commit_seq(&self) -> CommitSeq {
         CommitSeq(self.database.durable_commit_seq.load(Ordering::SeqCst))
+    }
+
+    /// Whether rows can be written at present: for statements that would otherwise find out only
+    /// at their end.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] or [`StoreError::DiskAlmostFull`].
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.database.check_fence()?;
+        self.database.free_space.check()
+    }
+
+    /// Views open now.
+    pub fn open_views(&self) -> usize {
+        self.database.open_views().0
     }
 
     /// Gives out `n` row ids that nobody else gets; what is not used stays unused.

@@ -7,7 +7,9 @@ use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kalamdb_commons::limits::USER_SHARDS;
-use kalamdb_commons::{ColumnType, Generation, TableDefinition, TableType, UserId, system_columns};
+use kalamdb_commons::{
+    ColumnType, Generation, TableDefinition, TableId, TableType, UserId, system_columns,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::key_codec::{append_escaped, append_unescaped, skip_escaped};
@@ -185,14 +187,10 @@ impl TableLayout {
     /// What the complete keys of a generation's rows start with. In a USER table `None` stands
     /// for all users: the prefix then ends before the shard.
     pub fn key_prefix(&self, generation: Generation, owner: Option<&UserId>) -> Vec<u8> {
-        let mut prefix = Vec::with_capacity(GENERATION_PREFIX_BYTES);
-        prefix.extend_from_slice(&self.definition.id.0.to_be_bytes());
-        prefix.extend_from_slice(&generation.0.to_be_bytes());
-        if let (TableType::User, Some(user)) = (self.definition.table_type, owner) {
-            prefix.extend_from_slice(&shard_of(user).to_be_bytes());
-            append_escaped(user.as_str().as_bytes(), &mut prefix);
+        match (self.definition.table_type, owner) {
+            (TableType::User, Some(user)) => owner_prefix(self.definition.id, generation, user),
+            _ => generation_prefix(self.definition.id, generation),
         }
-        prefix
     }
 
     /// The length of what stands before the key columns in a complete key.
@@ -312,6 +310,21 @@ impl TableLayout {
             batch.num_columns()
         )))
     }
+}
+
+fn generation_prefix(table: TableId, generation: Generation) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(GENERATION_PREFIX_BYTES);
+    prefix.extend_from_slice(&table.0.to_be_bytes());
+    prefix.extend_from_slice(&generation.0.to_be_bytes());
+    prefix
+}
+
+/// What the complete keys of a user's rows in a USER table start with, and no others.
+pub(crate) fn owner_prefix(table: TableId, generation: Generation, user: &UserId) -> Vec<u8> {
+    let mut prefix = generation_prefix(table, generation);
+    prefix.extend_from_slice(&shard_of(user).to_be_bytes());
+    append_escaped(user.as_str().as_bytes(), &mut prefix);
+    prefix
 }
 
 fn wide_schema(definition: &TableDefinition, declared: &Schema) -> SchemaRef {

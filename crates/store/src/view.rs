@@ -7,6 +7,7 @@
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kalamdb_commons::{CommitSeq, Generation, TableId, UserId};
 use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
@@ -50,6 +51,7 @@ pub struct ReadView {
     /// Released after the snapshot: declared, and so dropped, after it.
     _registration: ViewRegistration,
     commit_seq: CommitSeq,
+    taken_at: Instant,
     store: Arc<Store>,
 }
 
@@ -60,8 +62,13 @@ impl ReadView {
         // the oldest view in between gets an answer that is old enough.
         let registration = ViewRegistration::new(Arc::clone(&database));
         let snapshot = OwnedSnapshot::take(database);
-        let mut view =
-            Self { snapshot, _registration: registration, commit_seq: CommitSeq(0), store };
+        let mut view = Self {
+            snapshot,
+            _registration: registration,
+            commit_seq: CommitSeq(0),
+            taken_at: Instant::now(),
+            store,
+        };
         view.commit_seq = CommitSeq(view.read_u64(meta::LAST_COMMIT_SEQ)?.unwrap_or(0));
         Ok(Arc::new(view))
     }
@@ -69,6 +76,11 @@ impl ReadView {
     /// The last commit this view sees.
     pub fn commit_seq(&self) -> CommitSeq {
         self.commit_seq
+    }
+
+    /// How long ago it was taken.
+    pub fn age(&self) -> Duration {
+        self.taken_at.elapsed()
     }
 
     /// The store it is a view of.

@@ -1,5 +1,6 @@
 //! Turns credentials into a principal with its current role.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,9 +11,10 @@ use tokio::sync::Semaphore;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::attempts::FailedAttempts;
+use super::attempts::{Attempts, TooManyAttempts};
 use super::password_cache::{Login, PasswordCache};
 use super::{BearerTokens, Credentials, SigningKey};
+use crate::origin::Origin;
 use crate::status;
 
 /// Passwords checked at the same time; each check takes a core and 19 MiB.
@@ -27,6 +29,8 @@ pub struct Identity {
     pub principal: Principal,
     /// The id of the bearer token shown.
     pub token_id: Option<Arc<str>>,
+    /// Which of the user's passwords, counted from 0, the identity goes back to.
+    credential_generation: u64,
 }
 
 /// Checks credentials against the engine's users.
@@ -34,7 +38,7 @@ pub struct Authenticator {
     engine: Arc<Engine>,
     tokens: BearerTokens,
     verified: PasswordCache,
-    failures: FailedAttempts,
+    attempts: Attempts,
     checks: Semaphore,
     waiting: AtomicUsize,
 }
@@ -49,18 +53,22 @@ impl Authenticator {
             engine,
             tokens,
             verified,
-            failures: FailedAttempts::default(),
+            attempts: Attempts::default(),
             checks: Semaphore::new(PASSWORD_CHECKS_MAX),
             waiting: AtomicUsize::new(0),
         }
     }
 
-    /// The identity behind a request's headers.
+    /// The identity behind the headers of a request from `peer`.
     ///
     /// # Errors
-    /// `Unauthenticated` without credentials or with wrong ones, `ResourceExhausted` when the
-    /// user's password was guessed too often.
-    pub async fn identify(&self, headers: &MetadataMap) -> Result<Identity, Status> {
+    /// `Unauthenticated` without credentials or with wrong ones, `ResourceExhausted` when
+    /// passwords were guessed too often.
+    pub async fn identify(
+        &self,
+        headers: &MetadataMap,
+        peer: Option<IpAddr>,
+    ) -> Result<Identity, Status> {
         let credentials = Credentials::from_headers(headers)
             .map_err(|error| status::refuse(ErrorKind::Unauthenticated, error.to_string()))?
             .ok_or_else(|| {
@@ -69,24 +77,27 @@ impl Authenticator {
                     "no credentials, sign in with a user name and password or a bearer token",
                 )
             })?;
-        self.verify(&credentials).await
+        self.verify(&credentials, peer).await
     }
 
-    /// The identity behind `credentials`; errors as [`Self::identify`].
-    pub async fn verify(&self, credentials: &Credentials) -> Result<Identity, Status> {
+    /// The identity behind `credentials` from `peer`; errors as [`Self::identify`].
+    pub async fn verify(
+        &self,
+        credentials: &Credentials,
+        peer: Option<IpAddr>,
+    ) -> Result<Identity, Status> {
         match credentials {
             Credentials::Bearer(token) => self.verify_token(token),
             Credentials::Basic { user, password } => {
-                let principal = self.verify_password(user, password).await?;
-                Ok(Identity { principal, token_id: None })
+                self.verify_password(user, password, Origin::of(peer)).await
             }
         }
     }
 
-    /// A bearer token for `principal`.
-    pub fn issue_token(&self, principal: &Principal) -> Result<String, Status> {
+    /// A bearer token for an identity proven by a password.
+    pub fn issue_token(&self, identity: &Identity) -> Result<String, Status> {
         self.tokens
-            .issue(principal)
+            .issue(&identity.principal, identity.credential_generation)
             .map_err(|error| status::refuse(ErrorKind::Internal, error.to_string()))
     }
 
@@ -102,15 +113,41 @@ impl Authenticator {
                 "the token was issued to a user that no longer exists, sign in again",
             ));
         }
-        Ok(Identity { principal, token_id: Some(claims.jti.into()) })
+        let present = self.engine.user_revision(&claims.sub).unwrap_or_default();
+        if present.credential_generation != claims.generation {
+            return Err(status::refuse(
+                ErrorKind::Unauthenticated,
+                "the password was changed after the token was issued, sign in again",
+            ));
+        }
+        Ok(Identity {
+            principal,
+            token_id: Some(claims.jti.into()),
+            credential_generation: claims.generation,
+        })
     }
 
-    async fn verify_password(&self, user: &str, password: &str) -> Result<Principal, Status> {
+    async fn verify_password(
+        &self,
+        user: &str,
+        password: &str,
+        origin: Origin,
+    ) -> Result<Identity, Status> {
         // Taken before the check: a password set meanwhile is not taken for verified.
-        let changed_at_us = self.engine.user_changed_at_us(user).unwrap_or_default();
-        let login = Login { user, password, changed_at_us };
+        let revision = self.engine.user_revision(user).unwrap_or_default();
+        let proven = |principal| Identity {
+            principal,
+            token_id: None,
+            credential_generation: revision.credential_generation,
+        };
+        let login = Login { user, password, changed_at_us: revision.changed_at_us };
         if self.verified.contains(&login, Instant::now()) {
-            return self.current_principal(user);
+            return self.current_principal(user).map(proven);
+        }
+        let wait = self.attempts.admit(user, origin, Instant::now());
+        let wait = wait.map_err(|TooManyAttempts| too_many_attempts())?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
         let _waiting = WaitingGuard::enter(&self.waiting)?;
         let _turn = self.checks.acquire().await.map_err(|_| {
@@ -118,26 +155,25 @@ impl Authenticator {
         })?;
         // Whoever held the turn before may have verified the same password.
         if self.verified.contains(&login, Instant::now()) {
-            return self.current_principal(user);
+            return self.current_principal(user).map(proven);
         }
-        if self.failures.is_locked(user, Instant::now()) {
-            return Err(status::refuse(
-                ErrorKind::ResourceExhausted,
-                "too many wrong passwords for this user, try again in a minute",
-            ));
+        // Those that were before this one in the queue may have used up the attempts.
+        if self.attempts.is_spent(user, origin, Instant::now()) {
+            return Err(too_many_attempts());
         }
         match self.engine.sign_in(user, password).await {
             Ok(principal) => {
                 self.verified.insert(&login, Instant::now());
-                Ok(principal)
+                self.attempts.succeeded(user, origin, Instant::now());
+                Ok(proven(principal))
             }
-            Err(error) => Err(self.failed(user, &error)),
+            Err(error) => Err(self.failed(user, origin, &error)),
         }
     }
 
-    fn failed(&self, user: &str, error: &EngineError) -> Status {
+    fn failed(&self, user: &str, origin: Origin, error: &EngineError) -> Status {
         if error.kind() == ErrorKind::Unauthenticated {
-            self.failures.record(user, Instant::now());
+            self.attempts.failed(user, origin, Instant::now());
             metrics::counter!("kalamdb_sign_in_failures_total").increment(1);
             tracing::warn!(user = %status::one_line(user), "wrong user name or password");
         }
@@ -154,6 +190,14 @@ impl Authenticator {
             _ => status::from_engine(&error),
         })
     }
+}
+
+fn too_many_attempts() -> Status {
+    metrics::counter!("kalamdb_sign_ins_refused_total").increment(1);
+    status::refuse(
+        ErrorKind::ResourceExhausted,
+        "too many wrong passwords, try again in a minute or show a bearer token",
+    )
 }
 
 /// Counts a sign-in among those that wait, as long as it lives.

@@ -28,6 +28,9 @@ pub struct Claims {
     pub uid: String,
     /// The token's own id; it names the session.
     pub jti: String,
+    /// Which of the user's passwords it was issued for, counted from 0; a later one ends it.
+    #[serde(rename = "gen", default)]
+    pub generation: u64,
     iss: String,
     aud: String,
     /// When it was issued, seconds since the Unix epoch.
@@ -77,13 +80,14 @@ impl BearerTokens {
         }
     }
 
-    /// A new token for `principal`.
-    pub fn issue(&self, principal: &Principal) -> Result<String, TokenError> {
+    /// A new token for `principal`, issued for the password of `generation`.
+    pub fn issue(&self, principal: &Principal, generation: u64) -> Result<String, TokenError> {
         let now = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
             sub: principal.user_name.to_string(),
             uid: principal.user_id.as_str().to_owned(),
             jti: Uuid::new_v4().to_string(),
+            generation,
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
             iat: now,
@@ -126,17 +130,18 @@ mod tests {
     #[test]
     fn a_token_names_its_user_and_itself() {
         let tokens = tokens("token", 60);
-        let first = tokens.verify(&tokens.issue(&alice()).unwrap()).unwrap();
-        let second = tokens.verify(&tokens.issue(&alice()).unwrap()).unwrap();
+        let first = tokens.verify(&tokens.issue(&alice(), 0).unwrap()).unwrap();
+        let second = tokens.verify(&tokens.issue(&alice(), 7).unwrap()).unwrap();
         assert_eq!((first.sub.as_str(), first.uid.as_str()), ("alice", "u1"));
+        assert_eq!((first.generation, second.generation), (0, 7));
         assert_ne!(first.jti, second.jti);
     }
 
     #[test]
     fn a_changed_or_foreign_token_is_refused() {
         let tokens = tokens("token", 60);
-        let token = tokens.issue(&alice()).unwrap();
-        let foreign = self::tokens("another", 60).issue(&alice()).unwrap();
+        let token = tokens.issue(&alice(), 0).unwrap();
+        let foreign = self::tokens("another", 60).issue(&alice(), 0).unwrap();
         let cut = &token[..token.len() - 1];
         for bad in [cut, foreign.as_str(), "a.b.c", "", &"x".repeat(10_000)] {
             assert_eq!(tokens.verify(bad), Err(TokenError::Invalid));
@@ -155,7 +160,7 @@ mod tests {
     #[test]
     fn a_token_ends() {
         let mut tokens = tokens("token", 0);
-        let token = tokens.issue(&alice()).unwrap();
+        let token = tokens.issue(&alice(), 0).unwrap();
         tokens.validation.leeway = 0;
         tokens.validation.reject_tokens_expiring_in_less_than = 1;
         assert_eq!(tokens.verify(&token), Err(TokenError::Expired));

@@ -9,7 +9,7 @@ use tonic::{Request, Status};
 use super::Shared;
 use super::sessions::SessionKey;
 use crate::auth::Identity;
-use crate::status;
+use crate::{connections, status};
 
 /// Headers in which clients name the namespace to start in. JDBC sends the extra parameters of
 /// its URL as headers; many tools call the namespace a database.
@@ -29,7 +29,8 @@ pub struct RequestContext {
 impl RequestContext {
     /// Checks the credentials of a request and finds or opens its session.
     pub async fn open<T>(shared: &Shared, request: &Request<T>) -> Result<Self, Status> {
-        let identity = shared.authenticator.identify(request.metadata()).await?;
+        let peer = connections::peer_address(request.extensions()).map(|peer| peer.ip());
+        let identity = shared.authenticator.identify(request.metadata(), peer).await?;
         let session_key = session_key(request, &identity);
         let principal = identity.principal;
         let (session, is_new) = shared.sessions.open(&shared.engine, &session_key, &principal);
@@ -66,6 +67,9 @@ impl RequestContext {
 pub fn session_key<T>(request: &Request<T>, identity: &Identity) -> SessionKey {
     match &identity.token_id {
         Some(id) => SessionKey::Token(Arc::clone(id)),
-        None => SessionKey::Connection(request.remote_addr(), identity.principal.user_id.clone()),
+        None => {
+            let peer = connections::peer_address(request.extensions());
+            SessionKey::Connection(peer, identity.principal.user_id.clone())
+        }
     }
 }

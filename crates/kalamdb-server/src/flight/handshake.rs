@@ -1,5 +1,7 @@
 //! Handshake: a password sign-in becomes a bearer token; a bearer token is confirmed.
 
+use std::net::IpAddr;
+
 use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -21,6 +23,7 @@ const PAYLOAD_BYTES_MAX: usize = 16 << 10;
 pub async fn handshake<S>(
     shared: &Shared,
     headers: &MetadataMap,
+    peer: Option<IpAddr>,
     mut messages: S,
 ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status>
 where
@@ -35,11 +38,11 @@ where
             (from_payload(&first.payload)?, first.protocol_version)
         }
     };
-    let identity = shared.authenticator.verify(&credentials).await?;
+    let identity = shared.authenticator.verify(&credentials, peer).await?;
     let token = match credentials {
         // The same token again: a client must not lose its session by saying hello.
         Credentials::Bearer(token) => token,
-        Credentials::Basic { .. } => shared.authenticator.issue_token(&identity.principal)?,
+        Credentials::Basic { .. } => shared.authenticator.issue_token(&identity)?,
     };
     let answer = HandshakeResponse { protocol_version, payload: token.clone().into() };
     let mut response = Response::new(stream::iter([Ok(answer)]).boxed());

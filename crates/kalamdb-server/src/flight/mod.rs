@@ -38,12 +38,12 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use self::context::RequestContext;
-use self::registry::Registry;
+use self::registry::{Bounds, Registry};
 use self::sessions::Sessions;
 use self::statements::{PREPARED_BOUNDS, PreparedStatement, STATEMENT_BOUNDS, Statement};
 use self::tickets::Tickets;
 use crate::auth::{Authenticator, SigningKey};
-use crate::status;
+use crate::{connections, status};
 
 /// The name of the one catalog.
 pub const CATALOG: &str = "kalam";
@@ -81,7 +81,10 @@ impl FlightServer {
             authenticator: Authenticator::new(Arc::clone(&engine), token_lifetime),
             tickets,
             sessions: Sessions::default(),
-            statements: Registry::new(STATEMENT_BOUNDS),
+            statements: Registry::new(Bounds {
+                age_max: Some(engine.settings().view_age_max),
+                ..STATEMENT_BOUNDS
+            }),
             prepared: Registry::new(PREPARED_BOUNDS),
             metadata: metadata::StaticAnswers::new(statement_timeout)?,
             open_calls: Arc::new(()),
@@ -143,8 +146,9 @@ impl FlightService for FlightServer {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         observed(&self.shared, "Handshake", async {
+            let peer = connections::peer_address(request.extensions());
             let (headers, _, messages) = request.into_parts();
-            handshake::handshake(&self.shared, &headers, messages).await
+            handshake::handshake(&self.shared, &headers, peer.map(|peer| peer.ip()), messages).await
         })
         .await
     }

@@ -25,6 +25,15 @@ pub struct Bounds {
     pub bytes_max: usize,
     /// How long an entry lives after its last use.
     pub idle: Duration,
+    /// How long an entry lives, however much it is used.
+    pub age_max: Option<Duration>,
+}
+
+impl Bounds {
+    fn are_over<V>(&self, entry: &Entry<V>) -> bool {
+        entry.used_at.elapsed() >= self.idle
+            || self.age_max.is_some_and(|age_max| entry.made_at.elapsed() >= age_max)
+    }
 }
 
 /// Values by handle, each for its owner only.
@@ -50,6 +59,7 @@ struct Entry<V> {
     session: SessionKey,
     bytes: usize,
     last_use: u64,
+    made_at: Instant,
     used_at: Instant,
 }
 
@@ -87,6 +97,7 @@ impl<V> Registry<V> {
                 session: session.clone(),
                 bytes,
                 last_use,
+                made_at: Instant::now(),
                 used_at: Instant::now(),
             },
         );
@@ -98,7 +109,7 @@ impl<V> Registry<V> {
         let handle = Handle::try_from(handle).ok()?;
         let mut state = self.state.lock();
         let entry = state.entries.get(&handle).filter(|entry| entry.owner == *owner)?;
-        if entry.used_at.elapsed() >= self.bounds.idle {
+        if self.bounds.are_over(entry) {
             state.remove(&handle);
             return None;
         }
@@ -124,10 +135,9 @@ impl<V> Registry<V> {
         self.state.lock().remove_where(|entry| entry.session == *session);
     }
 
-    /// Removes what has not been used for the idle time.
+    /// Removes what has not been used for the idle time, and what is too old.
     pub fn sweep(&self) {
-        let idle = self.bounds.idle;
-        self.state.lock().remove_where(|entry| entry.used_at.elapsed() >= idle);
+        self.state.lock().remove_where(|entry| self.bounds.are_over(entry));
     }
 
     /// Entries kept now.
@@ -175,7 +185,7 @@ mod tests {
     use super::*;
 
     fn registry(entries_max: usize, bytes_max: usize, idle: Duration) -> Registry<u32> {
-        Registry::new(Bounds { entries_max, bytes_max, idle })
+        Registry::new(Bounds { entries_max, bytes_max, idle, age_max: None })
     }
 
     fn session(id: &str) -> SessionKey {
@@ -231,6 +241,21 @@ mod tests {
         registry.remove_session(&session("a"));
         assert_eq!(registry.count(), 1);
         assert!(registry.get(&kept, &alice).is_some());
+    }
+
+    #[test]
+    fn what_is_too_old_is_gone_however_much_it_is_used() {
+        let bounds = Bounds { entries_max: 8, bytes_max: 1000, idle: HOUR, age_max: None };
+        let alice = UserId::new("alice");
+        let young = Registry::new(Bounds { age_max: Some(HOUR), ..bounds });
+        let handle = young.insert(&alice, &session("a"), 1, Arc::new(1));
+        assert!(young.get(&handle, &alice).is_some());
+        let old = Registry::new(Bounds { age_max: Some(Duration::ZERO), ..bounds });
+        let handle = old.insert(&alice, &session("a"), 1, Arc::new(1));
+        assert!(old.get(&handle, &alice).is_none());
+        old.insert(&alice, &session("a"), 1, Arc::new(1));
+        old.sweep();
+        assert_eq!(old.count(), 0);
     }
 
     #[test]

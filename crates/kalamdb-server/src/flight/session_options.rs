@@ -8,6 +8,7 @@ use tonic::{Request, Status};
 use super::actions;
 use super::context::{self, RequestContext};
 use super::{CATALOG, Shared};
+use crate::connections;
 use crate::proto::v1::close_session_result::Status as CloseStatus;
 use crate::proto::v1::session_option_value::OptionValue;
 use crate::proto::v1::set_session_options_result::{Error, ErrorValue};
@@ -59,7 +60,8 @@ pub async fn get(
     shared: &Shared,
     request: &Request<Action>,
 ) -> Result<GetSessionOptionsResult, Status> {
-    let identity = shared.authenticator.identify(request.metadata()).await?;
+    let peer = connections::peer_address(request.extensions()).map(|peer| peer.ip());
+    let identity = shared.authenticator.identify(request.metadata(), peer).await?;
     let GetSessionOptionsRequest {} = actions::decode(&request.get_ref().body)?;
     let key = context::session_key(request, &identity);
     // Where there is no session yet, the options are those a new one begins with.

@@ -18,14 +18,15 @@ use super::tickets::{Issued, TICKET_LIFETIME};
 use super::{Shared, encode};
 use crate::status;
 
-/// Planned statements whose rows can be fetched.
+/// Planned statements whose rows can be fetched; each keeps a view, so their age is bounded, too,
+/// as the engine's settings say.
 pub const STATEMENT_BOUNDS: Bounds =
-    Bounds { entries_max: 2048, bytes_max: 64 << 20, idle: TICKET_LIFETIME };
+    Bounds { entries_max: 2048, bytes_max: 64 << 20, idle: TICKET_LIFETIME, age_max: None };
 /// How long a prepared statement lives after its last use.
 pub const PREPARED_IDLE: Duration = Duration::from_secs(3600);
 /// Prepared statements of all clients.
 pub const PREPARED_BOUNDS: Bounds =
-    Bounds { entries_max: 8192, bytes_max: 128 << 20, idle: PREPARED_IDLE };
+    Bounds { entries_max: 8192, bytes_max: 128 << 20, idle: PREPARED_IDLE, age_max: None };
 /// What a planned statement weighs beside its text and parameters.
 const PLAN_BYTES: usize = 4 << 10;
 /// How much larger than its text a plan is, roughly.

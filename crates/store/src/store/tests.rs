@@ -3,15 +3,15 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use kalamdb_commons::{ManualClock, TableId, TableType};
+use kalamdb_commons::{ErrorKind, ManualClock, TableId, TableType, UserId};
 
 use super::*;
 use crate::high_water::HighWater;
-use crate::janitor::Purge;
 use crate::test_tables::{
-    TestStore, all_rows, changes, definition, interval, layout, request, row, rows, run, shared,
+    self, TestStore, all_rows, changes, definition, interval, layout, request, row, rows, run,
+    shared, user,
 };
-use crate::{ChangeOp, CommitRequest};
+use crate::{ChangeOp, CommitRequest, HotScan, ScanSpec, TableLayout, lookup_keys};
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -261,6 +261,125 @@ fn a_dropped_table_goes_once_no_view_is_older() {
     assert_eq!(all_rows(&test.store.view().unwrap(), &kept, None), rows(0..100));
 }
 
+fn drop_owner(store: &Store, owner: &UserId) {
+    let dropped = CommitRequest { owners_dropped: vec![owner.clone()], ..Default::default() };
+    store.committer().commit_blocking(dropped).unwrap();
+}
+
+/// Keys of rows, log and meta that name an owner.
+fn keys_of_owner(store: &Store, owner: &str) -> usize {
+    let escaped = [owner.as_bytes(), &[0, 1]].concat();
+    let mut count = 0;
+    for family in [Family::UserTable, Family::ChangeLog, Family::Meta] {
+        store
+            .database()
+            .for_each_with_prefix(family, &[], |key, _| {
+                let named = key.windows(escaped.len()).any(|part| part == escaped)
+                    || (family == Family::Meta && key.ends_with(owner.as_bytes()));
+                count += usize::from(named);
+                Ok(true)
+            })
+            .unwrap();
+    }
+    count
+}
+
+/// Waits until the janitor has begun and ended a round.
+fn let_the_janitor_come_by(test: &TestStore, table: &Arc<TableLayout>) {
+    // The mark is the first thing a round writes: the second one comes after a whole round.
+    for id in 1..3 {
+        let last = run(&test.store, table, None, ChangeOp::Insert, &rows([id])).unwrap();
+        wait_until("the janitor does not come by", || {
+            let mark = HighWater::read(test.directory.path()).unwrap();
+            mark.is_some_and(|mark| mark.commit_seq == last.commit_seq.0)
+        });
+    }
+}
+
+#[test]
+fn what_a_dropped_user_had_goes_once_no_view_is_older() {
+    let test = TestStore::new();
+    let (tables, other) = ([user(1), user(2)], shared(3));
+    let (ann, anna) = (UserId::new("ann"), UserId::new("anna"));
+    for table in &tables {
+        for owner in [&ann, &anna] {
+            run(&test.store, table, Some(owner), ChangeOp::Insert, &rows(0..100)).unwrap();
+        }
+    }
+    run(&test.store, &tables[0], Some(&ann), ChangeOp::Delete, &rows(0..10)).unwrap();
+    let view = test.store.view().unwrap();
+    drop_owner(&test.store, &ann);
+    let_the_janitor_come_by(&test, &other);
+    assert_eq!(all_rows(&view, &tables[0], Some(&ann)), rows(10..100));
+    assert!(keys_of_owner(&test.store, "ann") > 200);
+    drop(view);
+    wait_until("the dropped user's rows are still there", || {
+        keys_of_owner(&test.store, "ann") == 0
+    });
+    let view = test.store.view().unwrap();
+    for table in &tables {
+        assert_eq!(all_rows(&view, table, Some(&anna)), rows(0..100));
+        let id = table.definition().id;
+        let counted = view.table_counts(id, None).unwrap();
+        assert_eq!(counted, view.table_counts(id, Some(&anna)).unwrap());
+        assert_eq!((counted.live_rows, counted.tombstones), (100, 0));
+    }
+    // Rows, their changes, counters.
+    assert!(keys_of_owner(&test.store, "anna") > 200);
+}
+
+#[test]
+fn statements_of_a_dropped_user_neither_write_nor_read_what_is_left() {
+    let test = TestStore::new();
+    let table = user(1);
+    let (ann, anna) = (UserId::new("ann"), UserId::new("anna"));
+    for owner in [&ann, &anna] {
+        run(&test.store, &table, Some(owner), ChangeOp::Insert, &rows(0..10)).unwrap();
+    }
+    let before = test.store.view().unwrap();
+    let update = |owner: &UserId| {
+        let update = changes(&before, &table, Some(owner), ChangeOp::Update, &rows([1]));
+        request(&before, vec![update])
+    };
+    let (of_ann, of_anna) = (update(&ann), update(&anna));
+    drop_owner(&test.store, &ann);
+    let refused = test.store.committer().commit_blocking(of_ann).unwrap_err();
+    assert!(matches!(refused, StoreError::OwnerDropped), "{refused}");
+    assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
+    test.store.committer().commit_blocking(of_anna).unwrap();
+
+    let after = test.store.view().unwrap();
+    let scan = |view: &Arc<ReadView>, owner: &UserId| {
+        let spec = ScanSpec::new(Arc::clone(&table), Some(owner.clone()), vec![0]);
+        HotScan::new(Arc::clone(view), spec).map(drop)
+    };
+    assert!(matches!(scan(&after, &ann), Err(StoreError::OwnerDropped)));
+    let keys = |owner: &UserId| test_tables::keys(&before, &table, Some(owner), &rows([1]));
+    let found = lookup_keys(&after, &table, &keys(&ann)).map(drop);
+    assert!(matches!(found, Err(StoreError::OwnerDropped)));
+    // Views from before, and other users, are not concerned.
+    scan(&before, &ann).unwrap();
+    assert!(lookup_keys(&before, &table, &keys(&ann)).unwrap()[0].is_some());
+    scan(&after, &anna).unwrap();
+    assert!(lookup_keys(&after, &table, &keys(&anna)).unwrap()[0].is_some());
+}
+
+#[test]
+fn a_dropped_users_removal_that_waited_is_done_after_a_restart() {
+    let test = TestStore::new();
+    let (table, ann) = (user(1), UserId::new("ann"));
+    run(&test.store, &table, Some(&ann), ChangeOp::Insert, &rows(0..100)).unwrap();
+    let view = test.store.view().unwrap();
+    drop_owner(&test.store, &ann);
+    let crashed = tempfile::tempdir().unwrap();
+    copy(test.directory.path(), crashed.path());
+    drop(view);
+    let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
+    wait_until("the dropped user's rows are still there", || keys_of_owner(&store, "ann") == 0);
+    let counted = store.view().unwrap().table_counts(TableId(1), None).unwrap();
+    assert_eq!((counted.live_rows, counted.bytes), (0, 0));
+}
+
 #[test]
 fn a_removal_that_waited_is_done_after_a_restart() {
     let test = TestStore::new();
@@ -316,7 +435,6 @@ fn old_buckets_of_the_log_are_trimmed_whole_and_rows_stay() {
     let floor = store.database().get(Family::Meta, &meta::log_floor_key(TableId(1))).unwrap();
     assert!(floor.is_some());
     assert_eq!(all_rows(&store.view().unwrap(), &table, None), rows([1, 2]));
-    assert_eq!(Purge::Table(TableId(1)).encode(), [1, 0, 0, 0, 1]);
 }
 
 #[test]
@@ -351,4 +469,69 @@ fn a_high_water_mark_of_another_database_is_refused() {
     HighWater::read(two.directory.path()).unwrap().unwrap().write(directory.path()).unwrap();
     let refused = Store::open(directory.path(), StoreOptions::default()).unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+}
+
+#[test]
+fn rows_are_refused_while_the_disk_is_almost_full_and_taken_again_after() {
+    let test = TestStore::new();
+    let (table, other) = (shared(1), shared(2));
+    for table in [&table, &other] {
+        run(&test.store, table, None, ChangeOp::Insert, &rows(0..3)).unwrap();
+    }
+    let TestStore { store, directory } = test;
+    drop(store);
+    let options = StoreOptions { free_space_floor_bytes: u64::MAX, ..StoreOptions::default() };
+    let store = Store::open(directory.path(), options).unwrap();
+    for op in [ChangeOp::Insert, ChangeOp::Delete] {
+        let some = if op == ChangeOp::Insert { rows([9]) } else { rows([1]) };
+        let refused = run(&store, &table, None, op, &some).unwrap_err();
+        assert!(matches!(refused, StoreError::DiskAlmostFull { .. }), "{op:?}: {refused}");
+    }
+    assert!(store.check_writable().is_err());
+    assert_eq!(all_rows(&store.view().unwrap(), &table, None), rows(0..3));
+    // What makes room is not refused.
+    drop_table(&store, 2);
+    wait_until("the dropped table is still there", || keys_of(&store, 2) == 0);
+    // The janitor looks at the real disk every second, this at one with room.
+    wait_until("rows are refused though there is room", || {
+        store.database().free_space.observe(u64::MAX);
+        run(&store, &table, None, ChangeOp::Insert, &rows([9])).is_ok()
+    });
+    assert_eq!(all_rows(&store.view().unwrap(), &table, None).len(), 4);
+}
+
+#[test]
+fn memtables_are_left_alone_while_writes_are_held_back() {
+    let test = TestStore::new();
+    run(&test.store, &shared(1), None, ChangeOp::Insert, &rows(0..3)).unwrap();
+    let database = test.store.database();
+    assert!(database.flush_memtables(true).unwrap());
+    let rocksdb = database.rocksdb();
+    let family = Family::SharedTable.handle(rocksdb).unwrap();
+    let hold_back_at = |files: &str| {
+        let triggers = [
+            ("level0_file_num_compaction_trigger", "1000"),
+            ("level0_slowdown_writes_trigger", files),
+            ("level0_stop_writes_trigger", files),
+        ];
+        rocksdb.set_options_cf(family, &triggers).unwrap();
+    };
+    // There is one file by now.
+    hold_back_at("1");
+    let held_back = database.flush_memtables(false);
+    hold_back_at("1000");
+    assert!(matches!(held_back, Ok(false)), "{held_back:?}");
+    assert!(matches!(database.flush_memtables(false), Ok(true)));
+}
+
+#[test]
+fn a_view_knows_its_age_and_is_counted() {
+    let test = TestStore::new();
+    assert_eq!(test.store.open_views(), 0);
+    let view = test.store.view().unwrap();
+    assert_eq!(test.store.open_views(), 1);
+    let before = view.age();
+    wait_until("a view does not age", || view.age() > before);
+    drop(view);
+    assert_eq!(test.store.open_views(), 0);
 }
