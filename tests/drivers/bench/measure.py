@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 WARM_UP_CALLS = 20
+SETTLED_SECONDS = 7.0
 FSYNC_BYTES = 512
 FSYNC_BLOCK_BYTES = 4096
 FSYNC_BLOCKS = 1024
@@ -84,6 +85,12 @@ def memory_mib(pid: int) -> tuple[float, float]:
         if name in ("VmRSS", "VmHWM"):
             fields[name] = int(value.split()[0]) / 1024
     return fields["VmRSS"], fields["VmHWM"]
+
+
+def settled_mib(pid: int) -> float:
+    """What a process keeps once it has given freed memory back, which takes it some seconds."""
+    time.sleep(SETTLED_SECONDS)
+    return memory_mib(pid)[0]
 
 
 def forget_peak(pid: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from bench.floor import Floor, small_statements
-from bench.measure import forget_peak, memory_mib
+from bench.measure import forget_peak, memory_mib, settled_mib
 from bench.tables import MESSAGES_SQL, duckdb_peer, messages, sqlite_peer, wide, wide_sql
 from server import Server
 
@@ -43,7 +43,10 @@ class Setting:
             forget_peak(self.server.pid)
             cursor.execute(f"CREATE TABLE bench.messages ({MESSAGES_SQL})")
             self._ingest(cursor, "messages", messages(self.rows))
-            self.loaded_mib, self.loaded_peak_mib = memory_mib(self.server.pid)
+            _, self.loaded_peak_mib = memory_mib(self.server.pid)
+            cursor.execute("SELECT * FROM bench.messages")
+            assert sum(batch.num_rows for batch in cursor.fetch_record_batch()) == self.rows
+            self.loaded_mib = settled_mib(self.server.pid)
             cursor.execute(f"CREATE TABLE bench.wide ({wide_sql()})")
             self._ingest(cursor, "wide", wide(self.wide_rows))
             cursor.execute(f"CREATE USER TABLE bench.inbox ({MESSAGES_SQL})")

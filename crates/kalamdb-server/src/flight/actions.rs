@@ -61,28 +61,28 @@ pub async fn do_action(
             Ok(None)
         }
         "CancelFlightInfo" => {
-            let body: CancelFlightInfoRequest = decode(&action.body)?;
+            let body: CancelFlightInfoRequest = request::action_body(&action.body)?;
             let status = cancel(shared, context, body.info.as_ref())?;
             Ok(Some(CancelFlightInfoResult { status: status.into() }.encode_to_vec().into()))
         }
         "CancelQuery" => {
             let body = unpack::<ActionCancelQueryRequest>(&action.body)?;
-            let info: FlightInfo = decode(&body.info)?;
+            let info: FlightInfo = request::action_body(&body.info)?;
             // Both enumerations number their values alike.
             let result = cancel(shared, context, Some(&info))?.into();
             Ok(Some(ActionCancelQueryResult { result }.as_any().encode_to_vec().into()))
         }
         "RenewFlightEndpoint" => {
-            let body: RenewFlightEndpointRequest = decode(&action.body)?;
+            let body: RenewFlightEndpointRequest = request::action_body(&action.body)?;
             renew(shared, context, body).map(Some)
         }
         "SetSessionOptions" => {
-            let body = decode(&action.body)?;
+            let body = request::action_body(&action.body)?;
             let result = session_options::set(shared, context, body);
             Ok(Some(result.encode_to_vec().into()))
         }
         "CloseSession" => {
-            let CloseSessionRequest {} = decode(&action.body)?;
+            let CloseSessionRequest {} = request::action_body(&action.body)?;
             Ok(Some(session_options::close(shared, context).encode_to_vec().into()))
         }
         other => Err(unknown_action(other)),
@@ -100,16 +100,9 @@ pub fn list() -> Vec<ActionType> {
         .collect()
 }
 
-/// A plain protobuf body.
-pub fn decode<M: Message + Default>(body: &Bytes) -> Result<M, Status> {
-    M::decode(body.clone()).map_err(|_| {
-        status::refuse(ErrorKind::InvalidInput, "the action's body does not match its type")
-    })
-}
-
 /// A body wrapped in `Any`, as the Flight SQL actions have it.
 fn unpack<M: ProstMessageExt>(body: &Bytes) -> Result<M, Status> {
-    let any: Any = decode(body)?;
+    let any: Any = request::action_body(body)?;
     any.unpack().ok().flatten().ok_or_else(|| {
         status::refuse(ErrorKind::InvalidInput, "the action's body does not match its type")
     })

@@ -115,6 +115,11 @@ fn invalid(message: &str) -> Status {
     status::refuse(ErrorKind::InvalidInput, message)
 }
 
+/// Reads the body of an action.
+pub fn action_body<M: Message + Default>(body: &Bytes) -> Result<M, Status> {
+    M::decode(body.clone()).map_err(|_| invalid("the action's body does not match its type"))
+}
+
 #[cfg(test)]
 mod tests {
     use arrow_flight::sql::{CommandStatementQuery, CommandStatementUpdate, ProstMessageExt};

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use arrow_flight::Action;
 use tonic::{Request, Status};
 
-use super::actions;
 use super::context::{self, RequestContext};
-use super::{CATALOG, Shared};
+use super::{CATALOG, Shared, request};
 use crate::connections;
 use crate::proto::v1::close_session_result::Status as CloseStatus;
 use crate::proto::v1::session_option_value::OptionValue;
@@ -62,7 +61,7 @@ pub async fn get(
 ) -> Result<GetSessionOptionsResult, Status> {
     let peer = connections::peer_address(request.extensions()).map(|peer| peer.ip());
     let identity = shared.authenticator.identify(request.metadata(), peer).await?;
-    let GetSessionOptionsRequest {} = actions::decode(&request.get_ref().body)?;
+    let GetSessionOptionsRequest {} = request::action_body(&request.get_ref().body)?;
     let key = context::session_key(request, &identity);
     // Where there is no session yet, the options are those a new one begins with.
     let session =

@@ -8,10 +8,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::error::{Position, SqlError};
-use crate::parse::reader::position_of;
+use crate::parse::reader::{NESTING_MAX, position_of};
 
-/// Brackets open at one place, and the parser's own recursion.
-pub const NESTING_MAX: usize = 64;
 /// Operators in one expression, brackets apart.
 pub const OPERATORS_MAX: usize = 1_000;
 /// UNION, EXCEPT, INTERSECT and `|>` in one query, brackets apart.

@@ -36,7 +36,7 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
     } else if reader.eat_word("USER") {
         Some(TableType::User)
     } else if reader.peek_word("STREAM") {
-        return Err(stream_refused().at(start));
+        return Err(options::stream_refused().at(start));
     } else {
         None
     };
@@ -72,10 +72,6 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
     let table = with_not_null_keys(table);
     check_create_table(&table).map_err(|error| error.at(start))?;
     Ok(Statement::CreateTable(Box::new(table)))
-}
-
-pub(crate) fn stream_refused() -> SqlError {
-    SqlError::unsupported("a STREAM table", "use a SHARED or USER table")
 }
 
 fn merge_types(
@@ -309,7 +305,7 @@ fn too_many_columns() -> SqlError {
 pub fn check_create_table(table: &CreateTable) -> Result<(), SqlError> {
     check_new_name(ObjectKind::Table, &table.name.table)?;
     if table.table_type == TableType::Stream {
-        return Err(stream_refused());
+        return Err(options::stream_refused());
     }
     if table.columns.is_empty() {
         return Err(SqlError::invalid("a table needs at least one column"));

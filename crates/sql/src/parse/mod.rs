@@ -24,7 +24,7 @@ mod users;
 mod tests;
 
 pub use column_types::{column_type_from_ast, parse_column_type};
-pub use complexity::{NESTING_MAX, OPERATORS_MAX, SET_OPERATORS_MAX};
+pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
 pub use names::{
@@ -32,6 +32,7 @@ pub use names::{
 };
 pub use placeholders::PARAMETERS_MAX;
 pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
+pub use reader::NESTING_MAX;
 pub use show_create_table::show_create_table;
 pub use statement::{
     AlterUser, Assignment, CreateTable, CreateUser, DeleteStatement, Explain, ExplainFormat,

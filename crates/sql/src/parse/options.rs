@@ -6,7 +6,6 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use kalamdb_commons::{AccessLevel, Durability, TableOptions, TableType};
 
 use crate::error::{ObjectKind, SqlError};
-use crate::parse::create_table::stream_refused;
 use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
 
@@ -128,4 +127,8 @@ fn durability(value: &str) -> Result<Durability, SqlError> {
 fn wrong(option: &str, value: &str, right: &str) -> SqlError {
     let shown: String = value.chars().take(64).flat_map(char::escape_debug).collect();
     SqlError::invalid(format!("the option {option} cannot be '{shown}', use {right}"))
+}
+
+pub(crate) fn stream_refused() -> SqlError {
+    SqlError::unsupported("a STREAM table", "use a SHARED or USER table")
 }

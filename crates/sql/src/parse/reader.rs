@@ -7,12 +7,14 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan
 
 use crate::TableName;
 use crate::error::{Position, SqlError};
-use crate::parse::complexity::NESTING_MAX;
 use crate::parse::dialect::KalamDialect;
 use crate::parse::names::stored_name;
 
 /// Shown characters of a token in an error message.
 const SHOWN_TOKEN_CHARS_MAX: usize = 60;
+
+/// Brackets open at one place, and the parser's own recursion.
+pub const NESTING_MAX: usize = 64;
 
 /// The place a token begins at; `None` for the end of the text.
 pub(crate) fn position_of(span: Span) -> Option<Position> {

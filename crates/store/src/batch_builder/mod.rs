@@ -12,6 +12,7 @@
 mod columns;
 mod fill;
 mod nested;
+mod null_bit;
 mod plan;
 mod slots;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use kalamdb_commons::{ColumnId, ColumnType};
 
 use super::columns::{ColumnRef, Columns, FixedColumn, VarColumn};
 use super::nested::NestedColumn;
+use super::null_bit::NullBit;
 use super::widen::WidenStep;
 use crate::key_codec::{KeyOrder, KeyPart};
 use crate::row_format::{COMMIT_SEQ_AT, Place, RowLayout, UPDATED_AT, Width, fixed_width};
@@ -200,29 +201,6 @@ fn add_var(columns: &mut Columns) -> ColumnRef {
     ColumnRef::Var(columns.var.len() - 1)
 }
 
-/// Where the null bit of a column is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NullBit {
-    at: usize,
-    mask: u8,
-}
-
-impl NullBit {
-    /// The bit of a column that is never NULL.
-    const NEVER: Self = Self { at: 0, mask: 0 };
-
-    /// False for a column that is never NULL.
-    pub(super) fn can_be_set(self) -> bool {
-        self.mask != 0
-    }
-
-    /// True when the row, at least as long as its fixed part, has NULL there.
-    #[inline]
-    pub(super) fn is_set(self, row: &[u8]) -> bool {
-        row[self.at] & self.mask != 0
-    }
-}
-
 /// One fixed-width column of a row. Offsets count from the start of the plan's `stage_span`.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -344,7 +322,7 @@ impl RowPlan {
     ) -> Result<(), StoreError> {
         let stored = &rows.columns[position];
         let place = rows.tuple.places[position];
-        let null = NullBit { at: rows.tuple.nulls_at + position / 8, mask: 1 << (position % 8) };
+        let null = NullBit::of_column(rows.tuple.nulls_at, position);
         if stored.column_type != *column_type {
             let step = WidenStep::new(&stored.column_type, column_type, place, null, target);
             self.widened.push(step.ok_or_else(|| {

@@ -4,7 +4,8 @@
 //! itself; the loops that then go down the columns have nothing to decide or to check.
 
 use super::columns::{Columns, FixedColumn, SlotValue};
-use super::plan::{NullBit, RowPlan, Slot};
+use super::null_bit::NullBit;
+use super::plan::{RowPlan, Slot};
 
 /// Rows gathered before they are spread: their bytes stay in the fastest cache.
 const STAGE_ROWS_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use kalamdb_commons::ColumnType;
 
 use super::columns::{ColumnRef, Columns, Fault};
-use super::plan::NullBit;
+use super::null_bit::NullBit;
 use crate::row_format::{Place, Width};
 
 /// Reads a column's narrower slot and appends the value in the column's present type.

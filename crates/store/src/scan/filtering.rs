@@ -7,7 +7,7 @@ use arrow::compute::{BatchCoalescer, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::hot_scan::{BATCH_BYTES_MAX, ROWS_PER_CALL_MAX, Rows};
+use super::rows::{BATCH_BYTES_MAX, ROWS_PER_CALL_MAX, Rows};
 use super::{ScanFilter, ScanSpec};
 use crate::{BatchBuilder, StoreError, create_batch_trusted};
 

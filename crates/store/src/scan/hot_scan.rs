@@ -6,16 +6,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::filtering::Filtering;
+use super::rows::Rows;
 use super::{KeyRange, ScanSpec, check_owner, check_version, rows_of};
 use crate::meta::prefix_successor;
 use crate::view::OwnedIter;
-use crate::{BatchBuilder, ReadView, StoreError, create_batch_trusted, row_format};
+use crate::{BatchBuilder, ReadView, StoreError};
 
-/// Bytes of keys and values after which a batch is closed, however few rows it has.
-pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Rows looked at before a batch is handed out, be it an empty one: whoever drives the scan
-/// must get the chance to stop it.
-pub(super) const ROWS_PER_CALL_MAX: usize = 1 << 19;
 /// One scan may fill this part of the block cache: a half.
 const CACHE_SHARE_OF_ONE_SCAN: usize = 2;
 
@@ -31,16 +27,6 @@ pub struct HotScan {
     batch_rows: usize,
     /// True when the last batch was given, or an error.
     ended: bool,
-}
-
-/// The rows of the key range, in the direction of the scan.
-pub(super) struct Rows {
-    iter: OwnedIter,
-    started: bool,
-    pub(super) ended: bool,
-    reverse: bool,
-    include_deleted: bool,
-    pub(super) prefix_len: usize,
 }
 
 /// Where rows go.
@@ -79,14 +65,7 @@ impl HotScan {
             Output::Columns(BatchBuilder::with_row_capacity(layout, &spec.projection, rows)?)
         };
         Ok(Self {
-            rows: Rows {
-                iter,
-                started: false,
-                ended: empty,
-                reverse: spec.reverse,
-                include_deleted: spec.include_deleted,
-                prefix_len: prefix.len(),
-            },
+            rows: Rows::new(iter, &spec, prefix.len(), empty),
             output,
             remaining: spec.limit.unwrap_or(usize::MAX),
             batch_rows,
@@ -154,67 +133,6 @@ impl Iterator for HotScan {
         let batch = self.next_batch();
         self.ended = !matches!(batch, Ok(Some(_)));
         batch.transpose()
-    }
-}
-
-impl Rows {
-    /// The next rows, from the iterator into the builders.
-    fn fill(&mut self, builder: &mut BatchBuilder, rows: usize) -> Result<RecordBatch, StoreError> {
-        let prefix_len = self.prefix_len;
-        let (mut bytes, mut seen) = (0, 0);
-        while builder.len() < rows && bytes < BATCH_BYTES_MAX && seen < ROWS_PER_CALL_MAX {
-            let read = self.read(|key, value| {
-                bytes += key.len() + value.len();
-                builder.append(prefix_len, key, value)
-            })?;
-            if !read {
-                break;
-            }
-            seen += 1;
-        }
-        builder.finish()
-    }
-
-    /// The number of the next rows.
-    fn count(&mut self, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, StoreError> {
-        let (mut counted, mut seen) = (0, 0);
-        while counted < rows && seen < ROWS_PER_CALL_MAX {
-            let read = self.read(|_, _| {
-                counted += 1;
-                Ok(())
-            })?;
-            if !read {
-                break;
-            }
-            seen += 1;
-        }
-        create_batch_trusted(Arc::clone(schema), Vec::new(), counted)
-    }
-
-    /// Moves to the next row and gives it to `take` unless it is a tombstone nobody asked for;
-    /// false at the end.
-    pub(super) fn read(
-        &mut self,
-        take: impl FnOnce(&[u8], &[u8]) -> Result<(), StoreError>,
-    ) -> Result<bool, StoreError> {
-        if self.ended {
-            return Ok(false);
-        }
-        match (self.started, self.reverse) {
-            (false, false) => self.iter.seek_to_first(),
-            (false, true) => self.iter.seek_to_last(),
-            (true, false) => self.iter.next(),
-            (true, true) => self.iter.prev(),
-        }
-        self.started = true;
-        let Some((key, value)) = self.iter.item()? else {
-            self.ended = true;
-            return Ok(false);
-        };
-        if self.include_deleted || !row_format::is_deleted(value) {
-            take(key, value)?;
-        }
-        Ok(true)
     }
 }
 

@@ -3,6 +3,7 @@
 mod filtering;
 mod hot_scan;
 mod lookup;
+mod rows;
 mod spec;
 mod split_points;
 

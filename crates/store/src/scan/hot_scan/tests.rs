@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scan::ScanFilter;
+use crate::scan::rows::ROWS_PER_CALL_MAX;
 use crate::test_tables::{Row, TestStore, all_rows, decode, row, rows, run, scan, shared, user};
 use crate::{ChangeOp, KeyRange, TableLayout, get_rows, lookup_keys, split_points, test_tables};
 
