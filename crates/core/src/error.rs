@@ -10,6 +10,8 @@ use kalamdb_store::StoreError;
 use kalamdb_tables::TablesError;
 use tokio::task::JoinError;
 
+use crate::messages;
+
 /// What went wrong, whose turn it is, and where in the SQL text when that is known.
 #[derive(Debug)]
 pub struct EngineError {
@@ -120,12 +122,11 @@ impl From<TablesError> for EngineError {
         if let Some(own) = own_error_in(&error) {
             return own;
         }
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-            position: None,
-            source: Some(Box::new(error)),
-        }
+        let (kind, message) = match &error {
+            TablesError::Query(inner) => messages::of(inner),
+            ours => (ours.kind(), ours.to_string()),
+        };
+        Self { kind, message, position: None, source: Some(Box::new(error)) }
     }
 }
 
@@ -134,12 +135,8 @@ impl From<DataFusionError> for EngineError {
         if let Some(own) = own_error_in(&error) {
             return own;
         }
-        Self {
-            kind: kalamdb_tables::kind_of(&error),
-            message: plain_message(&error),
-            position: None,
-            source: Some(Box::new(error)),
-        }
+        let (kind, message) = messages::of(&error);
+        Self { kind, message, position: None, source: Some(Box::new(error)) }
     }
 }
 
@@ -154,35 +151,6 @@ fn own_error_in(error: &(dyn Error + 'static)) -> Option<EngineError> {
         next = error.source();
     }
     None
-}
-
-/// The innermost message on one line, without the library's prefixes, hints and backtraces.
-fn plain_message(error: &DataFusionError) -> String {
-    let message = match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
-            return plain_message(inner);
-        }
-        DataFusionError::Shared(inner) => return plain_message(inner),
-        DataFusionError::Collection(all) => match all.first() {
-            Some(first) => return plain_message(first),
-            None => String::from("several errors at once"),
-        },
-        DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
-            Some(nested) => return plain_message(nested),
-            None => inner.to_string(),
-        },
-        DataFusionError::Plan(message)
-        | DataFusionError::NotImplemented(message)
-        | DataFusionError::Execution(message)
-        | DataFusionError::ResourcesExhausted(message)
-        | DataFusionError::Configuration(message) => message.clone(),
-        DataFusionError::ArrowError(inner, _) => inner.to_string(),
-        DataFusionError::SchemaError(inner, _) => inner.to_string(),
-        other => other.strip_backtrace(),
-    };
-    let message = DataFusionError::Plan(message).strip_backtrace();
-    let message = message.trim_start_matches("Error during planning: ");
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
