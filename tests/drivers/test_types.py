@@ -1,7 +1,10 @@
 """Every column type keeps every value: as a literal, a bound parameter, ingested, and as a key."""
 
+import datetime
 import struct
+from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error
@@ -264,3 +267,110 @@ def test_timestamp_literals_reach_the_ends_of_the_calendar(cursor, namespace):
         cursor.execute(f"INSERT INTO {namespace}.t VALUES (TIMESTAMP '{year} 00:00:00')")
     cursor.execute(f"SELECT count(*) FROM {namespace}.t WHERE v <= TIMESTAMP '9999-12-31 00:00:00'")
     assert cursor.fetchone() == (2,)
+
+
+@pytest.fixture
+def numbers(cursor, namespace):
+    name = f"{namespace}.numbers"
+    cursor.execute(
+        f"CREATE TABLE {name} (id INT PRIMARY KEY, dt DATE, d DECIMAL(38, 10), p DECIMAL(10, 2))"
+    )
+    cursor.execute(
+        f"INSERT INTO {name} VALUES (1, '2020-01-01', 0.1234567890, 1.00),"
+        " (2, '2020-01-02', 5, 2.50), (3, NULL, NULL, NULL)"
+    )
+    return name
+
+
+@pytest.mark.parametrize(
+    ("where", "bound", "expected"),
+    [
+        ("id = ?", [2.7], []),
+        ("id = ?", [2.0], [2]),
+        ("id < ?", [2.7], [1, 2]),
+        ("id >= ?", [1.5], [2, 3]),
+        ("id IN (?, ?)", [2.2, 3], [3]),
+        ("id BETWEEN ? AND ?", [1.5, 2.5], [2]),
+        ("dt = ?", [datetime.datetime(2020, 1, 1, 1, 2, 3)], []),
+        ("dt = ?", [datetime.datetime(2020, 1, 1)], [1]),
+        ("dt < ?", [datetime.datetime(2020, 1, 1, 1, 2, 3)], [1]),
+        ("d = ?", [Decimal("0.1234567890")], [1]),
+        ("d = ?", [Decimal("0.12345678904")], []),
+        ("d < ?", [Decimal("0.12345678904")], [1]),
+        ("p = ?", [Decimal("2.501")], []),
+        ("p <= ?", [Decimal("2.501")], [1, 2]),
+    ],
+)
+def test_a_bound_value_compares_as_it_would_if_it_were_written(
+    cursor, numbers, where, bound, expected
+):
+    cursor.execute(f"SELECT id FROM {numbers} WHERE {where} ORDER BY id", bound)
+    assert [row[0] for row in cursor.fetchall()] == expected
+    cursor.execute(f"DELETE FROM {numbers} WHERE {where}", bound)
+    cursor.execute(f"SELECT id FROM {numbers} ORDER BY id")
+    assert [row[0] for row in cursor.fetchall()] == sorted({1, 2, 3} - set(expected))
+
+
+def test_a_bound_value_is_stored_as_a_written_one_is(cursor, numbers):
+    cursor.execute(f"INSERT INTO {numbers} (id) VALUES (?)", [30.7])
+    cursor.execute(f"INSERT INTO {numbers} (id, p) VALUES (?, ?)", [40.2, Decimal("1.005")])
+    cursor.execute(f"UPDATE {numbers} SET p = ? WHERE id = ?", [Decimal("7.125"), 2.0])
+    cursor.execute(f"UPDATE {numbers} SET p = ? WHERE id = ?", [Decimal("9.99"), 2.7])
+    cursor.execute(f"SELECT id, p FROM {numbers} WHERE id > 1 AND id <> 3 ORDER BY id")
+    assert cursor.fetchall() == [
+        (2, Decimal("7.13")),
+        (31, None),
+        (40, Decimal("1.01")),
+    ]
+
+
+def test_a_bound_value_that_cannot_be_stored_names_table_column_and_row(cursor, numbers):
+    with pytest.raises(Error) as raised:
+        cursor.executemany(
+            f"INSERT INTO {numbers} (id) VALUES (?)",
+            pa.record_batch({"1": pa.array([50, 2**40], pa.int64())}),
+        )
+    assert raised.value.status_code == AdbcStatusCode.INVALID_ARGUMENT
+    for part in [numbers, "column id", "row 2", str(2**40)]:
+        assert part in str(raised.value)
+
+
+def test_a_bound_value_that_cannot_be_compared_names_itself_and_the_column(cursor, numbers):
+    with pytest.raises(Error) as raised:
+        cursor.execute(f"SELECT id FROM {numbers} WHERE p = 1 AND id = ?", [2**40])
+        cursor.fetchall()
+    for part in ["parameter $1", "row 1", str(2**40), "column id"]:
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "d + 0.1",
+        "d - 12345678901234567890.1234567890",
+        "d * 2",
+        "i + 1",
+        "i - 0.5",
+        "p * 0.1",
+        "d = 12345678901234567890.1234567890",
+        "d < 12345678901234567890.1234567891",
+        "i = 12345678901234567890123456789012345",
+        "p = 1.01",
+        "p > 1.005",
+    ],
+)
+def test_decimals_meet_numbers_as_in_duckdb(cursor, namespace, expression):
+    columns = "(id INT PRIMARY KEY, d DECIMAL(38, 10), i DECIMAL(38, 0), p DECIMAL(10, 2))"
+    rows = [
+        "(1, 12345678901234567890.1234567890, 12345678901234567890123456789012345, 1.01)",
+        "(2, -0.1, -7, 2.5)",
+        "(3, NULL, NULL, NULL)",
+    ]
+    cursor.execute(f"CREATE TABLE {namespace}.m {columns}")
+    cursor.execute(f"INSERT INTO {namespace}.m VALUES {', '.join(rows)}")
+    judge = duckdb.connect()
+    judge.execute(f"CREATE TABLE m {columns}")
+    judge.execute(f"INSERT INTO m VALUES {', '.join(rows)}")
+    cursor.execute(f"SELECT {expression} FROM {namespace}.m ORDER BY id")
+    judged = judge.execute(f"SELECT {expression} FROM m ORDER BY id").fetchall()
+    assert cursor.fetchall() == judged

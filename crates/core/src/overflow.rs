@@ -1,14 +1,16 @@
-//! Integer arithmetic that does not fit its type is an error, not another number.
+//! Integer and DECIMAL arithmetic that does not fit its type is an error, not another number.
 //!
 //! The query engine's own operators wrap around, wherever they stand, and so does its folding of
-//! constants. So after types are settled every `+`, `-`, `*` and negation of integers in a
-//! statement becomes a function that does not, and `sum` is one that adds up in a wider type.
+//! constants; DECIMALs they give more digits than their type has. So after types are settled every
+//! `+`, `-`, `*` of them in a statement, and every negation of an integer, becomes a function that
+//! does not, and `sum` is one that adds up in a wider type.
 
 mod arithmetic;
 mod sum;
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -61,11 +63,21 @@ fn computes(node: &LogicalPlan) -> Result<bool> {
 
 fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let integer = |expr: &Expr| expr.get_type(schema).ok().filter(|of| of.is_integer());
+    let decimal = |expr: &Expr| {
+        let of = expr.get_type(schema);
+        matches!(of, Ok(DataType::Decimal128(_, scale)) if scale >= 0)
+    };
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             if let Some(operation) = Operation::of(op)
                 && let Some(left_type) = integer(&left)
                 && integer(&right) == Some(left_type)
+            {
+                return Transformed::yes(call(operation, vec![*left, *right]));
+            }
+            if let Some(operation) = Operation::of(op)
+                && decimal(&left)
+                && decimal(&right)
             {
                 return Transformed::yes(call(operation, vec![*left, *right]));
             }
@@ -84,7 +96,7 @@ fn call(operation: Operation, arguments: Vec<Expr>) -> Expr {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{Field, Schema};
     use datafusion::common::ScalarValue;
     use datafusion::logical_expr::{col, lit};
 
@@ -96,12 +108,14 @@ mod tests {
             field("i", DataType::Int64),
             field("s", DataType::Int16),
             field("d", DataType::Float64),
+            field("m", DataType::Decimal128(38, 10)),
+            field("n", DataType::Decimal128(10, 2)),
         ]);
         DFSchema::try_from(schema).unwrap()
     }
 
     #[test]
-    fn integers_are_checked_and_keep_their_type_and_name() {
+    fn integers_and_decimals_are_checked_and_keep_their_type_and_name() {
         let schema = schema();
         let small = || lit(ScalarValue::Int16(Some(3)));
         let all = [
@@ -109,6 +123,9 @@ mod tests {
             lit(1_i64) - col("i"),
             col("s") * small(),
             Expr::Negative(Box::new(col("s"))),
+            col("m") + col("n"),
+            col("n") * col("n"),
+            col("m") - col("m"),
         ];
         for expr in all {
             let becomes = checked(expr.clone(), &schema);
@@ -129,6 +146,7 @@ mod tests {
             col("i") % lit(2_i64),
             col("i").gt(lit(2_i64)),
             Expr::Negative(Box::new(col("d"))),
+            col("m") / col("n"),
         ];
         for expr in all {
             assert!(!checked(expr.clone(), &schema).transformed, "{expr}");

@@ -1,12 +1,15 @@
-//! The operators on integers as functions that check their results.
+//! The operators on integers and DECIMALs as functions that check their results.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::kernels::numeric::{add, mul, neg, sub};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef};
+use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -33,7 +36,7 @@ impl Operation {
         }
     }
 
-    /// The operation as a function of integers of one type.
+    /// The operation as a function of integers of one type, or of two DECIMALs.
     pub(super) fn function(self) -> &'static Arc<ScalarUDF> {
         static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Add));
         static SUBTRACT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Subtract));
@@ -53,6 +56,14 @@ impl Operation {
             Self::Subtract => "checked_subtract",
             Self::Multiply => "checked_multiply",
             Self::Negate => "checked_negate",
+        }
+    }
+
+    fn operator(self) -> Operator {
+        match self {
+            Self::Add => Operator::Plus,
+            Self::Subtract | Self::Negate => Operator::Minus,
+            Self::Multiply => Operator::Multiply,
         }
     }
 
@@ -85,7 +96,7 @@ struct Checked {
 impl Checked {
     fn misused<T>(&self) -> Result<T> {
         Err(DataFusionError::Internal(format!(
-            "{} takes {} integers of one type",
+            "{} takes {} integers of one type or DECIMALs",
             self.operation.name(),
             self.operation.arguments()
         )))
@@ -114,6 +125,9 @@ impl ScalarUDFImpl for Checked {
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         match arg_types {
+            [left @ DataType::Decimal128(..), right @ DataType::Decimal128(..)] => {
+                BinaryTypeCoercer::new(left, &self.operation.operator(), right).get_result_type()
+            }
             [first, rest @ ..] if rest.iter().all(|other| other == first) => Ok(first.clone()),
             _ => self.misused(),
         }
@@ -130,7 +144,15 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match (self.operation, args.args.as_slice()) {
+        let decimal = matches!(args.return_field.data_type(), DataType::Decimal128(..));
+        let computed = self.compute(&args.args)?;
+        if decimal { in_range(computed) } else { Ok(computed) }
+    }
+}
+
+impl Checked {
+    fn compute(&self, args: &[ColumnarValue]) -> Result<ColumnarValue> {
+        match (self.operation, args) {
             (Operation::Add, [left, right]) => apply(left, right, add),
             (Operation::Subtract, [left, right]) => apply(left, right, sub),
             (Operation::Multiply, [left, right]) => apply(left, right, mul),
@@ -146,9 +168,27 @@ impl ScalarUDFImpl for Checked {
     }
 }
 
+/// The DECIMALs if none has more digits than its type: the engine computes in 128 bits, which
+/// hold some numbers of 39.
+fn in_range(computed: ColumnarValue) -> Result<ColumnarValue> {
+    let of_array = |values: &ArrayRef| -> Result<()> {
+        let decimals = values.as_primitive::<Decimal128Type>();
+        Ok(decimals.validate_decimal_precision(decimals.precision()).map_err(overflow)?)
+    };
+    match &computed {
+        ColumnarValue::Array(values) => of_array(values)?,
+        ColumnarValue::Scalar(value) => of_array(&value.to_array()?)?,
+    }
+    Ok(computed)
+}
+
+fn overflow(error: ArrowError) -> ArrowError {
+    ArrowError::ArithmeticOverflow(format!("overflow of a DECIMAL: {error}"))
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, AsArray, Int16Array, Int64Array};
+    use arrow::array::{Int16Array, Int64Array};
     use arrow::datatypes::Int64Type;
     use datafusion::common::config::ConfigOptions;
 
@@ -188,6 +228,27 @@ mod tests {
         assert!(
             matches!(negated, ColumnarValue::Scalar(ScalarValue::Int64(Some(v))) if v == -i64::MAX)
         );
+    }
+
+    #[test]
+    fn a_decimal_has_no_more_digits_than_its_type() {
+        let largest = 10_i128.pow(38) - 1;
+        let decimal =
+            |unscaled| ColumnarValue::Scalar(ScalarValue::Decimal128(Some(unscaled), 38, 0));
+        let sum = run(Operation::Add, vec![decimal(largest - 1), decimal(1)]).unwrap();
+        let ColumnarValue::Scalar(ScalarValue::Decimal128(Some(sum), 38, 0)) = sum else {
+            panic!("{sum:?}");
+        };
+        assert_eq!(sum, largest);
+        let cases = [
+            (Operation::Add, decimal(largest), decimal(1)),
+            (Operation::Subtract, decimal(-largest), decimal(1)),
+            (Operation::Multiply, decimal(largest), decimal(largest)),
+        ];
+        for (operation, left, right) in cases {
+            let error = run(operation, vec![left, right]).unwrap_err().to_string();
+            assert!(error.to_lowercase().contains("overflow"), "{operation:?}: {error}");
+        }
     }
 
     #[test]

@@ -41,9 +41,18 @@ impl AssignColumn {
         }
     }
 
+    /// A column that a bound value goes to; whether it takes NULL is for others to know.
+    pub(super) fn of_parameter(table: String, name: String, column_type: ColumnType) -> Self {
+        Self { table, name, column_type, nullable: true }
+    }
+
     /// The declared columns of a table.
     pub(crate) fn of_table(table: &TableDefinition) -> Vec<Arc<Self>> {
         table.columns.iter().map(|column| Arc::new(Self::new(table, column))).collect()
+    }
+
+    pub(super) fn table(&self) -> &str {
+        &self.table
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -15,6 +15,7 @@ use kalamdb_store::RowChanges;
 
 use super::defaults::{computation, default_expr};
 use super::sink::{StatementWriter, Write};
+use super::values::as_assigned;
 use crate::planner::{Names, PlanContext};
 use crate::{StatementContext, TablesError};
 
@@ -113,6 +114,7 @@ fn column_sources(
             Some(position) => Ok(ColumnSource::Given(position)),
             None => {
                 let expr = plans.plan_expression(default_expr(column)?)?;
+                let expr = as_assigned(expr, &column.column_type);
                 Ok(ColumnSource::Default(computation(&state, expr)?))
             }
         })

@@ -5,13 +5,14 @@ use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
-    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, With,
 };
 use kalamdb_sql::{DeleteStatement, TableEntry, TableName, UpdateStatement};
 
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
 use super::lower_insert::{into_sink, target_position};
+use super::set_returning;
 use super::sink::Write;
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;
@@ -41,6 +42,7 @@ pub(crate) fn plan_update(
         new_values[position] = Some(if kalamdb_sql::is_default_keyword(&assignment.value) {
             default_expr(&definition.columns[position])?
         } else {
+            set_returning::refuse(&assignment.value, &assignment.column)?;
             assignment.value.clone()
         });
     }
@@ -63,6 +65,7 @@ pub(crate) fn plan_update(
         predicate: update.predicate.as_ref(),
         order_by: &update.order_by,
         limit: update.limit.as_ref(),
+        with: update.with.as_ref(),
     };
     let source = type_parameters(source.plan(context)?, &columns)?;
     let source = compute_reals_wide(source, &columns)?;
@@ -84,6 +87,7 @@ pub(crate) fn plan_delete(
         predicate: delete.predicate.as_ref(),
         order_by: &delete.order_by,
         limit: delete.limit.as_ref(),
+        with: delete.with.as_ref(),
     };
     let source = source.plan(context)?;
     let write = Write::Delete { repeated: !delete.using.is_empty() };
@@ -156,6 +160,7 @@ struct Source<'a> {
     predicate: Option<&'a Expr>,
     order_by: &'a [OrderByExpr],
     limit: Option<&'a Expr>,
+    with: Option<&'a With>,
 }
 
 impl Source<'_> {
@@ -166,6 +171,7 @@ impl Source<'_> {
         select.from.extend(self.others.iter().cloned());
         select.selection = self.predicate.cloned();
         let mut query = query_of(SetExpr::Select(Box::new(select)));
+        query.with = self.with.cloned();
         if !self.order_by.is_empty() {
             query.order_by = Some(OrderBy {
                 kind: OrderByKind::Expressions(self.order_by.to_vec()),

@@ -16,7 +16,7 @@ use kalamdb_sql::{InsertSource, InsertStatement, ObjectKind, TableEntry, not_fou
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
 use super::sink::{DmlSink, Write};
-use super::values::{ValuesColumn, plan_values, type_parameters};
+use super::values::{ValuesColumn, as_assigned, plan_values, type_parameters};
 use super::wide_reals::compute_reals_wide;
 use crate::TablesError;
 use crate::planner::{PlanContext, full_reference};
@@ -142,7 +142,10 @@ fn declared_columns(
                     let field = source.schema().qualified_field(given);
                     Expr::Column(Column::from(field))
                 }
-                None => context.plan_expression(default_expr(column)?)?,
+                None => {
+                    let value = context.plan_expression(default_expr(column)?)?;
+                    as_assigned(value, &column.column_type)
+                }
             };
             Ok(value.alias(&*column.name))
         })

@@ -19,7 +19,9 @@ mod insert_writer;
 mod literal_rows;
 mod lower_change;
 mod lower_insert;
+mod set_returning;
 mod sink;
+mod stored_parameter;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -32,3 +34,4 @@ pub(crate) use self::literal_rows::LiteralRows;
 pub(crate) use self::lower_change::{plan_delete, plan_update};
 pub(crate) use self::lower_insert::plan_insert;
 pub(crate) use self::sink::DmlSink;
+pub use self::stored_parameter::StoredParameter;

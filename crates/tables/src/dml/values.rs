@@ -18,9 +18,11 @@ use kalamdb_sql::is_default_keyword;
 use super::LiteralRows;
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
+use super::set_returning;
+use super::stored_parameter::StoredParameter;
 use crate::TablesError;
 use crate::functions::AssignCast;
-use crate::planner::PlanContext;
+use crate::planner::{PlanContext, as_double, exact_decimal};
 
 /// The name VALUES goes by in a plan.
 const VALUES: &str = "values";
@@ -78,7 +80,18 @@ fn plan_cell(
         // As a Float64 it would lose digits.
         return Ok(Expr::Literal(ScalarValue::from(digits.as_str()), None));
     }
-    context.plan_expression(cell.clone())
+    set_returning::refuse(cell, column.assign.name())?;
+    let planned = context.plan_expression(cell.clone())?;
+    Ok(as_assigned(planned, column.assign.column_type()))
+}
+
+/// A number as the column it goes to takes it: in its own digits if it is a DECIMAL.
+pub(super) fn as_assigned(expr: Expr, column_type: &ColumnType) -> Expr {
+    let as_column = match column_type {
+        ColumnType::Decimal { .. } => exact_decimal(&expr),
+        _ => as_double(&expr),
+    };
+    as_column.unwrap_or(expr)
 }
 
 /// The digits of a number, signed.
@@ -86,7 +99,9 @@ fn number(cell: &ast::Expr) -> Option<String> {
     match cell {
         ast::Expr::Value(value) => match &value.value {
             // With an exponent it is a floating point number.
-            Value::Number(digits, _) if !digits.contains(['e', 'E']) => Some(digits.clone()),
+            Value::Number(digits, _) if !digits.contains(['e', 'E']) => {
+                Some(digits.replace('_', ""))
+            }
             _ => None,
         },
         ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number(expr)
@@ -117,8 +132,7 @@ fn assigned(cell: Expr, column: &ValuesColumn<'_>, row: u64) -> Result<Expr> {
             Expr::Literal(ScalarValue::try_from_array(&values, 0)?, metadata)
         }
         Expr::Placeholder(Placeholder { id, field: None }) => {
-            let field = column.assign.column_type().to_field(&id, true);
-            Expr::Placeholder(Placeholder::new_with_field(id, Some(Arc::new(field))))
+            StoredParameter::placeholder(id, &column.assign)
         }
         other => {
             let function = AssignCast::new(Arc::clone(&column.assign), row);
@@ -203,7 +217,8 @@ fn convert_literals(values: Vec<ScalarValue>, column: &AssignColumn) -> Result<A
     ScalarValue::iter_to_array(converted)
 }
 
-/// Gives parameters that stand alone in the select list the type of the column they go to.
+/// Gives parameters that stand alone in the select list the type of the column they go to, and
+/// numbers that do the digits they were written with.
 pub(super) fn type_parameters(
     plan: LogicalPlan,
     columns: &[Option<Arc<AssignColumn>>],
@@ -231,13 +246,25 @@ pub(super) fn type_parameters(
 
 fn typed_parameter(expr: Expr, column: Option<Arc<AssignColumn>>) -> Result<Transformed<Expr>> {
     let Some(column) = column else { return Ok(Transformed::no(expr)) };
-    expr.transform_down(|expr| match expr {
+    let name = expr.schema_name().to_string();
+    let typed = expr.transform_down(|expr| match expr {
         Expr::Placeholder(Placeholder { id, field: None }) => {
-            let field = column.column_type().to_field(&id, true);
-            let typed = Placeholder::new_with_field(id, Some(Arc::new(field)));
-            Ok(Transformed::yes(Expr::Placeholder(typed)))
+            Ok(Transformed::yes(StoredParameter::placeholder(id, &column)))
         }
         alias @ Expr::Alias(_) => Ok(Transformed::no(alias)),
-        other => Ok(Transformed::new(other, false, TreeNodeRecursion::Stop)),
-    })
+        other => {
+            let number = matches!(column.column_type(), ColumnType::Decimal { .. })
+                .then(|| exact_decimal(&other))
+                .flatten();
+            let changed = number.is_some();
+            let expr = number.unwrap_or(other);
+            Ok(Transformed::new(expr, changed, TreeNodeRecursion::Stop))
+        }
+    })?;
+    let (typed, changed) = (typed.data, typed.transformed);
+    // What stands above finds it by its name.
+    let same_name = typed.schema_name().to_string() == name;
+    let typed = if same_name { typed } else { typed.alias(name) };
+    // The walk ended within this expression only: the next one has its own column.
+    Ok(Transformed::new(typed, changed, TreeNodeRecursion::Continue))
 }

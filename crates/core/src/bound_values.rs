@@ -1,0 +1,329 @@
+//! Bound values: as a statement expects them, without losing any of their digits.
+//!
+//! A value that is stored becomes one of its column as any other value does. A value that is
+//! compared takes the declared type of its parameter if that holds it; if not, the statement is
+//! planned again for it, as if the value had been written.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float32Array, RecordBatch, StringArray,
+};
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
+use arrow::datatypes::{DataType, Field, Float64Type, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
+use datafusion::common::{ParamValues, ScalarValue};
+use uuid::Uuid;
+
+use crate::EngineError;
+use crate::parameters::Destination;
+
+/// The length of a UUID.
+const UUID_BYTES: i32 = 16;
+/// Characters of a value an error message shows.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// The values of a statement's parameters, row by row.
+pub(crate) struct BoundRows {
+    /// Of the declared types.
+    declared: RecordBatch,
+    /// The values as they were bound, where the declared type does not hold all of a column.
+    own: Vec<Option<OwnValues>>,
+}
+
+struct OwnValues {
+    values: ArrayRef,
+    /// For each row whether the declared type does not hold its value.
+    needed: Vec<bool>,
+}
+
+/// The values of one execution.
+pub(crate) struct BoundRow {
+    pub(crate) values: ParamValues,
+    /// Whether some are not of the declared type: the statement's plan is not made for them.
+    pub(crate) own_types: bool,
+}
+
+/// The bound batch as the statement expects it: right number, right order (by name where every
+/// column is named after its parameter), right types.
+pub(crate) fn conform(
+    bound: &RecordBatch,
+    parameters: &SchemaRef,
+    destinations: &[Destination],
+) -> Result<BoundRows, EngineError> {
+    let wanted = parameters.fields().len();
+    if bound.num_columns() != wanted {
+        return Err(EngineError::invalid(format!(
+            "the statement has {wanted} parameters, but {} were bound",
+            bound.num_columns()
+        )));
+    }
+    if wanted == 0 {
+        return Ok(BoundRows { declared: bound.clone(), own: Vec::new() });
+    }
+    let mut declared = Vec::with_capacity(wanted);
+    let mut own = Vec::with_capacity(wanted);
+    let places = parameters.fields().iter().zip(destinations);
+    for (position, (field, destination)) in places.enumerate() {
+        let column = bound.column_by_name(field.name()).unwrap_or(bound.column(position));
+        let (values, lost) = bind(column, field, destination)?;
+        declared.push(values);
+        own.push(lost);
+    }
+    let declared = RecordBatch::try_new(Arc::clone(parameters), declared)
+        .map_err(|error| EngineError::internal("build the bound parameters", error))?;
+    Ok(BoundRows { declared, own })
+}
+
+impl BoundRows {
+    pub(crate) fn num_rows(&self) -> usize {
+        self.declared.num_rows()
+    }
+
+    /// All rows as values of the declared types.
+    ///
+    /// # Errors
+    /// `InvalidInput` when these do not hold all values.
+    pub(crate) fn all(&self) -> Result<&RecordBatch, EngineError> {
+        let needed = |own: &OwnValues| own.needed.iter().position(|needed| *needed);
+        let lost =
+            self.own.iter().enumerate().find_map(|(position, own)| {
+                needed(own.as_ref()?).map(|row| (position + 1, row + 1))
+            });
+        match lost {
+            None => Ok(&self.declared),
+            Some((ordinal, row)) => Err(EngineError::invalid(format!(
+                "parameter ${ordinal} of row {row} is not of the declared type, bind that row \
+                 alone or cast the parameter"
+            ))),
+        }
+    }
+
+    /// The values of one row.
+    pub(crate) fn row(&self, row: usize) -> Result<BoundRow, EngineError> {
+        let mut own_types = false;
+        let mut values = Vec::with_capacity(self.declared.num_columns());
+        for (declared, own) in self.declared.columns().iter().zip(&self.own) {
+            let column = match own {
+                Some(own) if own.needed.get(row) == Some(&true) => {
+                    own_types = true;
+                    &own.values
+                }
+                _ => declared,
+            };
+            values.push(ScalarValue::try_from_array(column, row)?.into());
+        }
+        Ok(BoundRow { values: ParamValues::List(values), own_types })
+    }
+}
+
+fn bind(
+    column: &ArrayRef,
+    field: &Field,
+    destination: &Destination,
+) -> Result<(ArrayRef, Option<OwnValues>), EngineError> {
+    if let Some(stored) = &destination.stored
+        && !field.data_type().is_nested()
+    {
+        let values = stored.assign(column)?;
+        return Ok((cast(&values, field, destination)?, None));
+    }
+    let values = cast(column, field, destination)?;
+    let lost = lost(column, &values).map_err(|error| {
+        EngineError::internal("compare bound values with those of the declared type", error)
+    })?;
+    Ok((values, lost))
+}
+
+/// The values if some have lost a part of themselves on the way to the declared type.
+fn lost(bound: &ArrayRef, declared: &ArrayRef) -> Result<Option<OwnValues>, ArrowError> {
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let bound = match bound.data_type() {
+        DataType::Dictionary(_, of) => cast_with_options(bound, of, &options)?,
+        _ => Arc::clone(bound),
+    };
+    let (from, to) = (bound.data_type(), declared.data_type());
+    if from == to || !may_lose(from, to) {
+        return Ok(None);
+    }
+    let back = cast_with_options(declared, from, &options)?;
+    let same = not_distinct(&bound, &back)?;
+    if same.true_count() == same.len() {
+        return Ok(None);
+    }
+    let needed = same.values().iter().map(|same| !same).collect();
+    Ok(Some(OwnValues { values: bound, needed }))
+}
+
+/// Text spells values and is read as it is in a statement. A number is rounded to REAL: clients
+/// bind what they have of that type as a DOUBLE.
+fn may_lose(from: &DataType, to: &DataType) -> bool {
+    let value = |of: &DataType| of.is_numeric() || of.is_temporal() || *of == DataType::Boolean;
+    value(from) && value(to) && *to != DataType::Float32 && can_cast_types(to, from)
+}
+
+fn cast(
+    column: &ArrayRef,
+    field: &Field,
+    destination: &Destination,
+) -> Result<ArrayRef, EngineError> {
+    if column.data_type() == field.data_type() {
+        return Ok(Arc::clone(column));
+    }
+    converted(column, field.data_type()).map_err(|error| {
+        // The first row that is refused alone, too.
+        let refused = (0..column.len())
+            .find(|row| converted(&column.slice(*row, 1), field.data_type()).is_err());
+        let row = refused.map(|row| format!(" of row {}", row + 1)).unwrap_or_default();
+        let value = refused.and_then(|row| shown(column, row)).unwrap_or_default();
+        let with = match &destination.compared_with {
+            Some(name) => format!(", the type of column {name}"),
+            None => String::new(),
+        };
+        EngineError::invalid(format!(
+            "parameter {}{row} is {}{value} and cannot be bound as {}{with}: {error}",
+            field.name(),
+            column.data_type(),
+            field.data_type()
+        ))
+    })
+}
+
+fn shown(column: &ArrayRef, row: usize) -> Option<String> {
+    let text = array_value_to_string(column, row).ok()?;
+    let shortened: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let rest = if shortened.len() < text.len() { "…" } else { "" };
+    Some(format!(" '{shortened}{rest}'"))
+}
+
+fn converted(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    match (column.data_type(), wanted) {
+        (DataType::Utf8, DataType::FixedSizeBinary(UUID_BYTES)) => uuids_of_text(column),
+        (DataType::FixedSizeBinary(UUID_BYTES), DataType::Utf8) => Ok(text_of_uuids(column)),
+        (DataType::Float64, DataType::Float32) => reals_of_doubles(column),
+        (_, wanted) => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(column, wanted, &options)
+        }
+    }
+}
+
+/// Drivers without a UUID type bind its text.
+fn uuids_of_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let text: &StringArray = column.as_string();
+    let bytes = text
+        .iter()
+        .map(|value| value.map(Uuid::parse_str).transpose())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| ArrowError::CastError(error.to_string()))?;
+    let bytes = bytes.iter().map(|uuid| uuid.as_ref().map(Uuid::as_bytes));
+    Ok(Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, UUID_BYTES)?))
+}
+
+fn text_of_uuids(column: &ArrayRef) -> ArrayRef {
+    let bytes: &FixedSizeBinaryArray = column.as_fixed_size_binary();
+    let text = bytes.iter().map(|value| {
+        value.and_then(|bytes| Uuid::from_slice(bytes).ok()).map(|uuid| uuid.to_string())
+    });
+    Arc::new(StringArray::from_iter(text))
+}
+
+/// A number that no REAL holds is refused; infinity is a value like any other.
+fn reals_of_doubles(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let doubles = column.as_primitive::<Float64Type>();
+    let reals: Float32Array = doubles.try_unary(|double| {
+        let real = double as f32;
+        if double.is_finite() && real.is_infinite() {
+            return Err(ArrowError::CastError(format!("{double} is out of range")));
+        }
+        Ok(real)
+    })?;
+    Ok(Arc::new(reals))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
+    use arrow::datatypes::{Float32Type, Schema};
+
+    use super::*;
+
+    fn bound(
+        values: impl Array + 'static,
+        declared: DataType,
+    ) -> Result<(ArrayRef, Option<Vec<bool>>), EngineError> {
+        let column: ArrayRef = Arc::new(values);
+        let destination = Destination { stored: None, compared_with: Some(String::from("id")) };
+        let (values, own) = bind(&column, &Field::new("$1", declared, true), &destination)?;
+        Ok((values, own.map(|own| own.needed)))
+    }
+
+    #[test]
+    fn bound_values_are_cast_to_the_declared_types() {
+        let (values, own) = bound(Int64Array::from(vec![7]), DataType::Int32).unwrap();
+        assert_eq!((values.data_type(), own), (&DataType::Int32, None));
+        let (values, own) = bound(Int64Array::from(vec![8]), DataType::Utf8).unwrap();
+        assert_eq!((values.data_type(), own), (&DataType::Utf8, None));
+        let whole = Float64Array::from(vec![Some(4.0), None]);
+        assert_eq!(bound(whole, DataType::Int32).unwrap().1, None);
+    }
+
+    #[test]
+    fn what_the_declared_type_does_not_hold_keeps_its_own() {
+        let doubles = Float64Array::from(vec![Some(2.0), Some(2.7), None]);
+        let needed = bound(doubles, DataType::Int32).unwrap().1;
+        assert_eq!(needed, Some(vec![false, true, false]));
+        let day = 86_400_000_000;
+        let moments = TimestampMicrosecondArray::from(vec![day, day + 1]);
+        let needed = bound(moments, DataType::Date32).unwrap().1;
+        assert_eq!(needed, Some(vec![false, true]));
+        let decimals = Decimal128Array::from(vec![10, 12_345_678_901]);
+        let decimals = decimals.with_precision_and_scale(20, 11).unwrap();
+        let needed = bound(decimals, DataType::Decimal128(38, 10)).unwrap().1;
+        assert_eq!(needed, Some(vec![false, true]));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_names_its_parameter_row_and_column() {
+        let error = bound(Int64Array::from(vec![1, i64::MAX]), DataType::Int32);
+        let error = error.unwrap_err().to_string();
+        for part in ["parameter $1", "row 2", "9223372036854775807", "column id"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+
+    #[test]
+    fn a_double_becomes_a_real_or_is_refused() {
+        for value in [0.1, f64::INFINITY, f64::NEG_INFINITY] {
+            let doubles = Float64Array::from(vec![Some(value), None]);
+            let (real, own) = bound(doubles, DataType::Float32).unwrap();
+            let real = real.as_primitive::<Float32Type>();
+            assert_eq!((real.value(0), real.is_null(1), own), (value as f32, true, None));
+        }
+        let error = bound(Float64Array::from(vec![-1e39]), DataType::Float32);
+        assert!(error.unwrap_err().to_string().contains("parameter $1"));
+    }
+
+    #[test]
+    fn each_row_has_its_own_types() {
+        let parameters = Arc::new(Schema::new(vec![Field::new("$1", DataType::Int32, true)]));
+        let doubles: ArrayRef = Arc::new(Float64Array::from(vec![2.0, 2.7]));
+        let batch = RecordBatch::try_from_iter([("0", doubles)]).unwrap();
+        let rows = conform(&batch, &parameters, &[Destination::default()]).unwrap();
+        assert!(!rows.row(0).unwrap().own_types);
+        assert!(rows.row(1).unwrap().own_types);
+        assert!(rows.all().unwrap_err().to_string().contains("row 2"));
+    }
+
+    #[test]
+    fn a_wrong_number_of_values_is_refused() {
+        let field = |name| Field::new(name, DataType::Int32, true);
+        let parameters = Arc::new(Schema::new(vec![field("$1"), field("$2")]));
+        let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let batch = RecordBatch::try_from_iter([("0", one)]).unwrap();
+        let error = conform(&batch, &parameters, &[]).err().unwrap().to_string();
+        assert!(error.contains("2 parameters, but 1"), "{error}");
+    }
+}

@@ -1,0 +1,235 @@
+//! Numbers keep the digits they were written with until it is known what they meet.
+//!
+//! The query engine reads a number with a fraction as a DOUBLE, which keeps 15 digits of any
+//! number and no more of most. Where such a number meets a DECIMAL its digits count. The shortest
+//! text of a DOUBLE gives back what was written up to 15 digits; a longer number is planned as a
+//! cast of its own text to DOUBLE, marked, so that it is a DOUBLE to everything else.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
+use datafusion::sql::sqlparser::ast::{
+    self, CastKind, DataType as SqlType, Ident, ObjectName, ObjectNamePart, UnaryOperator, Value,
+    VisitMut, visit_expressions_mut,
+};
+
+use crate::TablesError;
+
+/// The type name that marks a number as written; no statement can spell it.
+const MARK: &str = "\u{0}number as written";
+/// The key that marks the type in a plan.
+const MARK_KEY: &str = "kalamdb:number_as_written";
+/// Digits that every DOUBLE keeps.
+const DOUBLE_DIGITS: usize = 15;
+/// Below it a DOUBLE has digits of a fraction left; above it stand mostly numbers with exponents.
+const DOUBLE_EXACT_MAX: f64 = 1e15;
+
+/// Marks the numbers of a query or an expression that a DOUBLE does not keep.
+///
+/// # Errors
+/// A number beyond the range of DOUBLE.
+pub(super) fn mark<N: VisitMut>(node: &mut N) -> Result<()> {
+    let walked = visit_expressions_mut(node, |expr| match marked(expr) {
+        Ok(Some(cast)) => {
+            *expr = cast;
+            ControlFlow::Continue(())
+        }
+        Ok(None) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    });
+    match walked {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error.into()),
+    }
+}
+
+fn marked(expr: &ast::Expr) -> Result<Option<ast::Expr>, TablesError> {
+    match expr {
+        ast::Expr::Value(value) => {
+            let Value::Number(digits, _) = &value.value else { return Ok(None) };
+            let digits = digits.replace('_', "");
+            if digits.parse::<f64>().is_ok_and(f64::is_infinite) {
+                return Err(TablesError::invalid(format!(
+                    "the number {digits} is out of range, write 'Infinity' for infinity"
+                )));
+            }
+            let whole = digits.parse::<u64>().is_ok();
+            Ok((!whole && is_long(&digits)).then(|| cast_of(digits)))
+        }
+        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            let ast::Expr::Value(value) = expr.as_ref() else { return Ok(None) };
+            let Value::Number(digits, _) = &value.value else { return Ok(None) };
+            let negative = format!("-{}", digits.replace('_', ""));
+            // A longer one is marked already.
+            let beyond = negative[1..].parse::<u64>().is_ok() && negative.parse::<i64>().is_err();
+            Ok(beyond.then(|| cast_of(negative)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether a DECIMAL keeps more of these digits than a DOUBLE does.
+fn is_long(digits: &str) -> bool {
+    let significant = digits.trim_start_matches(['0', '.']);
+    significant.bytes().filter(u8::is_ascii_digit).count() > DOUBLE_DIGITS
+        && decimal_of(digits).is_some()
+}
+
+fn cast_of(digits: String) -> ast::Expr {
+    let mark = ObjectNamePart::Identifier(Ident::with_quote('"', MARK));
+    ast::Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(ast::Expr::value(Value::SingleQuotedString(digits))),
+        data_type: SqlType::Custom(ObjectName(vec![mark]), Vec::new()),
+        array: false,
+        format: None,
+    }
+}
+
+/// The type the mark stands for.
+pub(super) fn marked_type(sql_type: &SqlType) -> Option<FieldRef> {
+    let SqlType::Custom(ObjectName(parts), _) = sql_type else { return None };
+    let [ObjectNamePart::Identifier(name)] = parts.as_slice() else { return None };
+    (name.value == MARK).then(|| {
+        let mark = HashMap::from([(MARK_KEY.to_owned(), String::new())]);
+        Arc::new(Field::new("", DataType::Float64, true).with_metadata(mark))
+    })
+}
+
+/// The DECIMAL that a number as written is, or a computation of such: `0.1`, `-0.1`, `0.1 * 3`.
+/// `None` for anything else and for what no DECIMAL holds.
+pub fn exact_decimal(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) => {
+            let exact = number.abs() < DOUBLE_EXACT_MAX;
+            let decimal = exact.then(|| decimal_of(&number.to_string())).flatten()?;
+            Some(Expr::Literal(decimal, None))
+        }
+        Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(MARK_KEY) => {
+            let Expr::Literal(ScalarValue::Utf8(Some(digits)), _) = expr.as_ref() else {
+                return None;
+            };
+            Some(Expr::Literal(decimal_of(digits)?, None))
+        }
+        Expr::Negative(inner) => match exact_decimal(inner)? {
+            Expr::Literal(value, _) => Some(Expr::Literal(value.arithmetic_negate().ok()?, None)),
+            other => Some(Expr::Negative(Box::new(other))),
+        },
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply),
+            right,
+        }) => {
+            let (exact_left, exact_right) = (exact_decimal(left), exact_decimal(right));
+            if exact_left.is_none() && exact_right.is_none() {
+                return None;
+            }
+            let left = exact_left.or_else(|| whole_number(left))?;
+            let right = exact_right.or_else(|| whole_number(right))?;
+            Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right))))
+        }
+        _ => None,
+    }
+}
+
+/// A marked number as the DOUBLE that it is; `None` for anything else.
+pub(crate) fn as_double(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(MARK_KEY) => {
+            let Expr::Literal(ScalarValue::Utf8(Some(digits)), _) = expr.as_ref() else {
+                return None;
+            };
+            let number: f64 = digits.parse().ok()?;
+            Some(Expr::Literal(ScalarValue::from(number), None))
+        }
+        Expr::Negative(inner) => match as_double(inner)? {
+            Expr::Literal(value, _) => Some(Expr::Literal(value.arithmetic_negate().ok()?, None)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn whole_number(expr: &Expr) -> Option<Expr> {
+    let whole = matches!(
+        expr,
+        Expr::Literal(ScalarValue::Int64(Some(_)) | ScalarValue::UInt64(Some(_)), _)
+    );
+    whole.then(|| expr.clone())
+}
+
+/// The digits as a DECIMAL of no more digits than they are.
+fn decimal_of(digits: &str) -> Option<ScalarValue> {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let scale = i8::try_from(fraction.len()).ok()?;
+    let length = unscaled.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+    let precision = u8::try_from(length).ok()?.max(scale.unsigned_abs());
+    (precision <= DECIMAL128_MAX_PRECISION).then_some(ScalarValue::Decimal128(
+        Some(unscaled),
+        precision,
+        scale,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{col, lit};
+
+    use super::*;
+
+    fn decimal(unscaled: i128, precision: u8, scale: i8) -> Expr {
+        Expr::Literal(ScalarValue::Decimal128(Some(unscaled), precision, scale), None)
+    }
+
+    #[test]
+    fn digits_make_the_smallest_decimal_that_holds_them() {
+        let cases = [
+            ("0.1", Some((1, 1, 1))),
+            (".5", Some((5, 1, 1))),
+            ("-12.50", Some((-1250, 4, 2))),
+            ("7", Some((7, 1, 0))),
+            ("0", Some((0, 1, 0))),
+            ("1e3", None),
+            ("inf", None),
+        ];
+        for (digits, wanted) in cases {
+            let wanted = wanted.map(|(unscaled, precision, scale)| {
+                ScalarValue::Decimal128(Some(unscaled), precision, scale)
+            });
+            assert_eq!(decimal_of(digits), wanted, "{digits}");
+        }
+        assert!(decimal_of(&"9".repeat(38)).is_some());
+        assert_eq!(decimal_of(&"9".repeat(39)), None);
+        assert_eq!(decimal_of(&format!("0.{}", "1".repeat(39))), None);
+    }
+
+    #[test]
+    fn only_what_a_double_loses_is_marked() {
+        let number = |digits: &str| ast::Expr::value(Value::Number(digits.to_owned(), false));
+        for digits in ["0.1", "123456789012345", "18446744073709551615", "1e300", "1_000"] {
+            assert_eq!(marked(&number(digits)).unwrap(), None, "{digits}");
+        }
+        for digits in ["1234567890.1234567890", "18446744073709551616", "0.30000000000000004"] {
+            assert!(marked(&number(digits)).unwrap().is_some(), "{digits}");
+        }
+        assert!(marked(&number("1e309")).is_err());
+        // More digits than any DECIMAL has: a DOUBLE, as it always was.
+        assert_eq!(marked(&number(&"9".repeat(39))).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_computed_of_numbers_is_exact() {
+        assert_eq!(exact_decimal(&lit(0.1)), Some(decimal(1, 1, 1)));
+        assert_eq!(exact_decimal(&Expr::Negative(Box::new(lit(0.1)))), Some(decimal(-1, 1, 1)));
+        assert_eq!(exact_decimal(&(lit(0.1) * lit(3_i64))), Some(decimal(1, 1, 1) * lit(3_i64)));
+        for other in [lit(1_i64), lit(1e30), lit(f64::INFINITY), col("a"), lit(0.1) + col("a")] {
+            assert_eq!(exact_decimal(&other), None, "{other}");
+        }
+    }
+}
