@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages a build or the driver tests need, and only those that are missing.
 #
+#   deploy/install-packages.sh rust     rustup with the stable toolchain, where apt has it
 #   deploy/install-packages.sh build    a C++ compiler and libclang, for RocksDB
 #   deploy/install-packages.sh python   Python with venv
 #   deploy/install-packages.sh java     a JDK and Maven
@@ -22,6 +23,10 @@ has_libclang() {
 
 missing=()
 case ${1:-} in
+  rust)
+    purpose='to compile everything'
+    command -v cargo >/dev/null || missing+=(rustup)
+    ;;
   build)
     purpose='to compile RocksDB'
     command -v c++ >/dev/null || missing+=(build-essential)
@@ -38,7 +43,7 @@ case ${1:-} in
     command -v mvn >/dev/null || missing+=(maven)
     ;;
   *)
-    say "usage: $0 build|python|java"
+    say "usage: $0 rust|build|python|java"
     exit 2
     ;;
 esac
@@ -69,3 +74,7 @@ install || { "${as_root[@]}" apt-get update >&2 && install; } || {
   say "could not install ${missing[*]}: install them by hand"
   exit 1
 }
+if [[ $1 == rust ]]; then
+  say "installing the stable toolchain: rustup default stable"
+  rustup default stable >&2
+fi

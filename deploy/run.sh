@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts a server on ./kalamdb-data, fills a new one with a sample namespace, and says how to reach
+# Starts a server on ./kalamdb-data, loads the sample namespace where it is not, and says how to reach
 # it. Ctrl-C stops it.
 #
 #   deploy/run.sh <path of the kalamdb binary>
@@ -10,8 +10,6 @@ cd "$(dirname "$0")/.."
 
 kalamdb=$1
 data_dir=${KALAMDB_DATA_DIR:-./kalamdb-data}
-is_new=true
-[[ -e $data_dir ]] && is_new=false
 
 scratch=$(mktemp -d)
 server=
@@ -66,10 +64,12 @@ else
   jdbc_password="the-password-of-root"
 fi
 
-if $is_new; then
-  echo "new data directory: loading the sample namespace 'chat' from deploy/sample.sql"
+if ! namespaces=$("$kalamdb" sql "${sign_in[@]}" --no-timing --format csv -c 'SHOW NAMESPACES'); then
+  echo "root cannot sign in, so nobody looked for the sample; KALAMDB_PASSWORD takes the password" >&2
+elif ! grep -qx chat <<<"$namespaces"; then
+  echo "loading the sample namespace 'chat' from deploy/sample.sql"
   if ! "$kalamdb" sql "${sign_in[@]}" --no-timing -f deploy/sample.sql >/dev/null; then
-    echo "the sample was not loaded; remove $data_dir to try again" >&2
+    echo "the sample was not loaded; DROP NAMESPACE chat CASCADE to try again" >&2
     exit 1
   fi
 fi

@@ -1,5 +1,5 @@
 -- A small chat: what everybody sees stands in SHARED tables, what belongs to one user in a USER
--- table, whose rows no one else ever gets. `make run` loads it into a new data directory.
+-- table, whose rows no one else ever gets. `make run` loads it where there is no namespace `chat`.
 
 CREATE NAMESPACE chat;
 

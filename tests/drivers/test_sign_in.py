@@ -142,3 +142,25 @@ def test_a_dropped_or_changed_user_is_out(shared_server, cursor, namespace):
         cursor.execute(f"CREATE USER {name} WITH PASSWORD 'the first password' ROLE user")
         with pytest.raises(flight.FlightUnauthenticatedError):
             eve.query("SELECT 1")
+
+
+@pytest.mark.parametrize("changed_by", ["itself", "root"])
+def test_closing_what_an_ended_token_opened_is_no_error(
+    shared_server, cursor, guest, changed_by
+):
+    change = f"ALTER USER {guest} PASSWORD 'another long password'"
+    connection = shared_server.adbc(guest, PASSWORD)
+    opened = connection.cursor()
+    opened.execute("SELECT 1 AS one")
+    assert opened.fetchall() == [(1,)]
+    if changed_by == "itself":
+        opened.execute(change)
+    else:
+        opened.adbc_prepare("SELECT 1 AS one")
+        cursor.execute(change)
+    opened.close()
+    with pytest.raises(Error) as raised, connection.cursor() as late:
+        late.execute("SELECT 1")
+    assert raised.value.status_code == Code.UNAUTHENTICATED, raised.value
+    connection.close()
+    asks_who_it_is(shared_server.adbc(guest, "another long password"))

@@ -177,7 +177,7 @@ async fn check_listings(role: &str, client: &Client, expected: &[&str]) {
     }
 }
 
-/// SHOW and DESCRIBE say of what one may not read just what they say of what is not there.
+/// SHOW, DESCRIBE, queries and changes say of what one may not read just what they say of what is not there.
 async fn check_descriptions(role: &str, client: &Client, expected: &[&str]) {
     for namespace in ["open", "vault"] {
         let of_namespace = expected.iter().filter_map(|name| name.strip_prefix(namespace));
@@ -197,7 +197,7 @@ async fn check_descriptions(role: &str, client: &Client, expected: &[&str]) {
     // A service may read a restricted table, though no listing shows it.
     let may_read = |table: &str| role != "user" || expected.contains(&table);
     for table in ["open.everyone", "open.own", "open.staff", "vault.staffonly", "vault.hidden"] {
-        for verb in ["DESCRIBE", "SHOW COLUMNS FROM", "SHOW CREATE TABLE"] {
+        for verb in ["DESCRIBE", "SHOW COLUMNS FROM", "SHOW CREATE TABLE", "SELECT * FROM"] {
             let answer = client.rows(&format!("{verb} {table}")).await;
             if may_read(table) {
                 assert!(answer.is_ok(), "{verb} {table} of {role}: {answer:?}");
@@ -214,6 +214,14 @@ async fn check_descriptions(role: &str, client: &Client, expected: &[&str]) {
             let absent = client.rows(&format!("{verb} {absent}")).await.unwrap_err();
             let renamed = if namespace == "vault" { namespace } else { name };
             assert_eq!(hidden.message(), absent.message().replace(shown, renamed));
+            // Writing tells no more than reading.
+            for sql in
+                [format!("DELETE FROM {table}"), format!("INSERT INTO {table} (id) VALUES (1)")]
+            {
+                let refused = client.update(&sql).await.unwrap_err();
+                assert_eq!(refused.code(), Code::NotFound, "{sql} of {role}: {refused}");
+                assert_eq!(refused.message(), hidden.message(), "{sql} of {role}");
+            }
         }
     }
 }
@@ -237,7 +245,7 @@ async fn roles_bound_what_statements_do() {
     let user = create_user(&root, &server, "uma", "user").await;
     let service = create_user(&root, &server, "sam", "service").await;
     let dba = create_user(&root, &server, "dan", "dba").await;
-    let statements: [(&str, bool, bool); 21] = [
+    let statements: [(&str, bool, bool); 22] = [
         // What, whether a user may, whether a service may; a dba may all of it.
         ("INSERT INTO open.own VALUES (ID)", true, true),
         ("DELETE FROM open.own", true, true),
@@ -258,7 +266,9 @@ async fn roles_bound_what_statements_do() {
         ("DROP USER IF EXISTS eve", false, false),
         ("DROP TABLE open.everyone", false, false),
         ("DROP TABLE IF EXISTS open.mine", false, false),
-        ("DROP TABLE IF EXISTS open.ours", false, true),
+        ("DROP TABLE open.staff", false, false),
+        // What a user may not read is like what is not there.
+        ("DROP TABLE IF EXISTS open.ours", true, true),
         ("DROP NAMESPACE vault CASCADE", false, false),
     ];
     for (sql, user_may, service_may) in statements {
@@ -295,7 +305,9 @@ async fn reads_and_uploads(server: &Server, root: &Client) {
         let prepared = user.prepare(sql).await.map(drop);
         assert_code(&format!("user, prepared: {sql}"), prepared, &HIDDEN);
     }
-    service.query("SELECT * FROM open.closed").await.unwrap();
+    assert_code("user: drop", user.update("DROP TABLE open.closed").await, &[Code::NotFound]);
+    user.update("DROP TABLE IF EXISTS open.closed").await.unwrap();
+    service.query("SELECT * FROM open.closed").await.expect("it was not dropped");
     // The upload path knows the same rules.
     let ids = arrow::array::Int32Array::from(vec![1, 2]);
     let column: arrow::array::ArrayRef = std::sync::Arc::new(ids);

@@ -75,6 +75,45 @@ fn unsafe_or_impossible_settings_are_refused() {
 }
 
 #[test]
+fn a_taken_address_leaves_nothing_behind() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    // An address may be a name.
+    let (by_name, taken) = (format!("localhost:{}", taken.port()), taken.to_string());
+    for (listen, metrics) in [
+        (taken.as_str(), "127.0.0.1:0"),
+        ("127.0.0.1:0", taken.as_str()),
+        (by_name.as_str(), "127.0.0.1:0"),
+    ] {
+        let mut command = binary_command();
+        command.arg("serve").arg("--data-dir").arg(&data);
+        command.args(["--listen", listen, "--metrics-listen", metrics]);
+        let errors = refusal(command);
+        assert!(errors.contains(&taken), "{errors}");
+        assert!(!data.exists(), "a server that cannot listen made its data directory");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_high_water_file_is_told_once_with_the_way_out() {
+    let mut server = Server::start();
+    let root = server.root().await;
+    root.update("CREATE TABLE default.kept (id BIGINT PRIMARY KEY)").await.unwrap();
+    root.update("INSERT INTO default.kept VALUES (1), (2)").await.unwrap();
+    server.kill();
+    fs::remove_file(server.data_dir().join("HIGH_WATER")).unwrap();
+    let errors = refusal(serve_command(&server.data_dir()));
+    assert_eq!(errors.matches("holds commits up to").count(), 1, "{errors}");
+    assert!(errors.contains("HIGH_WATER"), "{errors}");
+    assert!(errors.contains("--accept-data-loss"), "{errors}");
+    server.restart_with(&["--accept-data-loss"]);
+    let count = server.root().await.rows("SELECT count(*) FROM default.kept").await.unwrap();
+    assert_eq!(single(&count), Value::Int(2));
+}
+
+#[test]
 fn a_configuration_with_a_word_nobody_knows_is_refused() {
     let directory = TempDir::new().unwrap();
     let config = directory.path().join("kalamdb.toml");

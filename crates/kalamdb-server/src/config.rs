@@ -4,7 +4,7 @@
 //! Precedence: defaults < `kalamdb.toml` < `KALAMDB_*` environment < flags.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,10 +57,10 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Address of the Flight SQL endpoint; port 0 takes a free one [default: 127.0.0.1:50051]
     #[arg(long, env = "KALAMDB_LISTEN", value_name = "HOST:PORT")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<String>,
     /// Address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464]
     #[arg(long, env = "KALAMDB_METRICS_LISTEN", value_name = "HOST:PORT")]
-    pub metrics_listen: Option<SocketAddr>,
+    pub metrics_listen: Option<String>,
     /// Certificate chain (PEM) to serve TLS with
     #[arg(long, env = "KALAMDB_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -213,8 +213,8 @@ impl ServerConfig {
             _ => bail!("TLS needs both --tls-cert and --tls-key"),
         };
         let config = Self {
-            listen: settings.listen.unwrap_or_else(|| loopback(50051)),
-            metrics_listen: settings.metrics_listen.unwrap_or_else(|| loopback(9464)),
+            listen: address("listen", settings.listen, 50051)?,
+            metrics_listen: address("metrics_listen", settings.metrics_listen, 9464)?,
             tls,
             message_bytes_max: settings.max_message_bytes.unwrap_or(MESSAGE_BYTES_DEFAULT),
             token_lifetime: settings
@@ -343,8 +343,20 @@ fn override_with<T>(value: &mut T, given: Option<T>) {
     }
 }
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+/// The address that `given`, a HOST:PORT, means: of several the first of IPv4, which is where
+/// clients look first. Without one: `port` on the loopback address.
+fn address(setting: &str, given: Option<String>, port: u16) -> anyhow::Result<SocketAddr> {
+    let Some(given) = given else {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    };
+    let found: Vec<SocketAddr> = given
+        .to_socket_addrs()
+        .with_context(|| format!("{setting} '{given}' is no HOST:PORT of this machine"))?
+        .collect();
+    let ipv4 = found.iter().find(|address| address.is_ipv4());
+    ipv4.or(found.first())
+        .copied()
+        .with_context(|| format!("the host of {setting} '{given}' has no address"))
 }
 
 fn read_file(path: &Path) -> anyhow::Result<Settings> {
@@ -410,10 +422,21 @@ mod tests {
     #[test]
     fn flags_stand_over_the_file() {
         let file = settings("listen = '127.0.0.1:1'\nrpc_threads = 3");
-        let flags = Settings { listen: Some(loopback(2)), ..Settings::default() };
+        let flags = Settings { listen: Some("127.0.0.1:2".to_owned()), ..Settings::default() };
         let both = flags.over(file);
-        assert_eq!(both.listen, Some(loopback(2)));
+        assert_eq!(both.listen.as_deref(), Some("127.0.0.1:2"));
         assert_eq!(both.rpc_threads, Some(3));
+    }
+
+    #[test]
+    fn an_address_may_be_a_name() {
+        let config = ServerConfig::from_settings(settings("listen = 'localhost:7'"), None).unwrap();
+        assert!(config.listen.ip().is_loopback());
+        assert_eq!(config.listen.port(), 7);
+        for wrong in ["localhost", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:65536"] {
+            let message = refused(&format!("listen = '{wrong}'"), None);
+            assert!(message.contains("listen") && message.contains(wrong), "{message}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use arrow_flight::flight_service_server::FlightServiceServer;
+use kalamdb_commons::ErrorKind;
 use kalamdb_core::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,24 +65,49 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     panics::install_hook();
     let probes = Probes::new(telemetry::start_metrics()?);
     let tls = config.tls.as_ref().map(tls_config).transpose()?;
-    let engine = Engine::open(config.engine.clone())
-        .with_context(|| format!("cannot open {}", config.engine.data_dir.display()))?;
-    if engine.root_password_written() {
-        let path = config.engine.data_dir.join("root-password");
-        eprintln!("the password of root was written to {}", path.display());
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.rpc_threads)
         .thread_name("kalamdb-rpc")
         .enable_all()
         .build()
         .context("cannot start the request threads")?;
+    // Before anything is written: a taken address leaves no data directory behind.
+    let listeners = runtime.block_on(Listeners::bind(&config))?;
+    let engine = open_engine(&config)?;
+    if engine.root_password_written() {
+        let path = config.engine.data_dir.join("root-password");
+        eprintln!("the password of root was written to {}", path.display());
+    }
     freed_memory::return_it_forever()?;
-    let served = runtime.block_on(serve(Arc::clone(&engine), &config, tls, probes));
+    let served = runtime.block_on(serve(Arc::clone(&engine), &config, tls, probes, listeners));
     // Whoever did not finish within the drain is cut off now, before storage closes.
     runtime.shutdown_timeout(RUNTIME_STOP_MAX);
     engine.close();
     served
+}
+
+fn open_engine(config: &ServerConfig) -> anyhow::Result<Arc<Engine>> {
+    Engine::open(config.engine.clone()).map_err(|error| {
+        let loss = error.kind() == ErrorKind::DataLoss && !config.engine.accept_data_loss;
+        let mut context = format!("cannot open {}", config.engine.data_dir.display());
+        if loss {
+            context.push_str(" (--accept-data-loss opens it with what is left)");
+        }
+        anyhow::Error::new(error).context(context)
+    })
+}
+
+/// The two addresses, taken.
+struct Listeners {
+    flight: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &ServerConfig) -> anyhow::Result<Self> {
+        let flight = bind(config.listen).await?;
+        Ok(Self { flight, metrics: bind(config.metrics_listen).await? })
+    }
 }
 
 async fn serve(
@@ -89,11 +115,11 @@ async fn serve(
     config: &ServerConfig,
     tls: Option<ServerTlsConfig>,
     probes: Probes,
+    listeners: Listeners,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let listener = bind(config.listen).await?;
-    let metrics_listener = bind(config.metrics_listen).await?;
+    let Listeners { flight: listener, metrics: metrics_listener } = listeners;
     let flight_address = listener.local_addr().context("cannot tell the address")?;
     let metrics_address = metrics_listener.local_addr().context("cannot tell the address")?;
 

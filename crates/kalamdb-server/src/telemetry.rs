@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -26,6 +26,11 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Upper bounds of call durations, in seconds.
 const SECONDS_BUCKETS: [f64; 12] =
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// How the names of distributions of counts end.
+const COUNTS_SUFFIX: &str = "_commits";
+/// Upper bounds of counts.
+const COUNT_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0, 1024.0];
 
 /// Starts logging.
 ///
@@ -47,10 +52,15 @@ pub fn start_logging(filter: &str, format: LogFormat) -> anyhow::Result<()> {
 
 /// Starts collecting metrics.
 pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    buckets()?.install_recorder().context("cannot start collecting metrics")
+}
+
+fn buckets() -> anyhow::Result<PrometheusBuilder> {
+    let counts = Matcher::Suffix(COUNTS_SUFFIX.to_owned());
     PrometheusBuilder::new()
         .set_buckets(&SECONDS_BUCKETS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .context("cannot start collecting metrics")
+        .and_then(|builder| builder.set_buckets_for_metric(counts, &COUNT_BUCKETS))
+        .context("the bounds of the metrics' buckets are not right")
 }
 
 /// The endpoint that answers `/metrics`, `/healthz` and `/readyz`.
@@ -147,6 +157,25 @@ fn request_target(head: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_have_buckets_of_their_own() {
+        let recorder = buckets().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::histogram!("kalamdb_commit_group_commits").record(3.0);
+            metrics::histogram!("kalamdb_wal_sync_seconds").record(0.003);
+        });
+        let told = recorder.handle().render();
+        for line in [
+            "kalamdb_commit_group_commits_bucket{le=\"2\"} 0",
+            "kalamdb_commit_group_commits_bucket{le=\"4\"} 1",
+            "kalamdb_wal_sync_seconds_bucket{le=\"0.002\"} 0",
+            "kalamdb_wal_sync_seconds_bucket{le=\"0.005\"} 1",
+        ] {
+            assert!(told.contains(line), "{line}: {told}");
+        }
+        assert!(!told.contains("kalamdb_commit_group_commits_bucket{le=\"0.0002\"}"), "{told}");
+    }
 
     async fn get(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kalamdb_commons::{ErrorKind, TableId};
+use kalamdb_commons::ErrorKind;
 use thiserror::Error;
 
 /// Why a commit was not taken although nothing is wrong with it.
@@ -36,8 +36,8 @@ pub enum StoreError {
     /// The statement must run again on a fresh view (or be planned again, see `reason`).
     #[error("conflict on table {table}: {reason}; run the statement again")]
     Conflict {
-        /// The table that was changed.
-        table: TableId,
+        /// The table that was changed, `namespace.table`.
+        table: String,
         /// What changed.
         reason: ConflictReason,
     },
@@ -64,6 +64,18 @@ pub enum StoreError {
         recovered: u64,
         /// The last commit known to have been durable.
         high_water: u64,
+    },
+    /// The directory lacks the file that says how many commits were acknowledged.
+    #[error(
+        "{path} holds commits up to {recovered}, but its file HIGH_WATER, which says how many \
+         were acknowledged as durable, is missing; restore it, or start with data loss accepted",
+        path = path.display()
+    )]
+    HighWaterMissing {
+        /// The data directory.
+        path: PathBuf,
+        /// The last commit found.
+        recovered: u64,
     },
     /// The directory was written by another version of the format.
     #[error(
@@ -228,7 +240,9 @@ impl StoreError {
         match self {
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::OwnerDropped => ErrorKind::Unauthenticated,
-            Self::Corrupt { .. } | Self::DataLoss { .. } => ErrorKind::DataLoss,
+            Self::Corrupt { .. } | Self::DataLoss { .. } | Self::HighWaterMissing { .. } => {
+                ErrorKind::DataLoss
+            }
             Self::FormatVersion { .. } => ErrorKind::FailedPrecondition,
             Self::Fenced { .. } | Self::Closed => ErrorKind::Unavailable,
             Self::QueueFull { .. }

@@ -16,6 +16,8 @@ pub(crate) const SEQ_BLOCK_END: &[u8] = &[0x05];
 pub(crate) const NEXT_ROW_ID: &[u8] = &[0x06];
 /// 1 byte: present and 1 when the store was closed in order.
 pub(crate) const CLOSED_CLEANLY: &[u8] = &[0x07];
+/// 1 byte: present and 1 once the high-water file was written; from then on it must be there.
+pub(crate) const HIGH_WATER_KEPT: &[u8] = &[0x08];
 
 const COUNTERS: u8 = 0x10;
 const KEY_SAMPLES: u8 = 0x11;

@@ -30,6 +30,8 @@ pub(crate) struct Recovered {
     pub(crate) last_allocated_seq: u64,
     pub(crate) seq_block_end: u64,
     pub(crate) next_row_id: u64,
+    /// Whether the high-water file was written before, and so must be there.
+    pub(crate) mark_kept: bool,
 }
 
 /// Opens, or creates, the database of a data directory.
@@ -48,12 +50,11 @@ pub(crate) fn recover(directory: &Path, options: &StoreOptions) -> Result<Recove
         read => read?,
     };
     let high_water = mark.as_ref().map_or(0, |mark| mark.commit_seq);
-    let loss =
-        |recovered: u64| StoreError::DataLoss { path: directory.to_owned(), recovered, high_water };
     // Without its CURRENT file RocksDB would make a new, empty database.
     let exists = path.join("CURRENT").exists();
     if !exists && high_water > 0 && !options.accept_data_loss {
-        return Err(loss(0));
+        let path = directory.to_owned();
+        return Err(StoreError::DataLoss { path, recovered: 0, high_water });
     }
     let opening = Opening {
         path: &path,
@@ -63,14 +64,17 @@ pub(crate) fn recover(directory: &Path, options: &StoreOptions) -> Result<Recove
             false,
         ),
     };
-    let rocksdb = open_checked(&opening, high_water)?;
+    let rocksdb = match open_checked(&opening, mark.as_ref())? {
+        Opened::Whole(rocksdb) => rocksdb,
+        Opened::MarkMissing { recovered } => {
+            let path = directory.to_owned();
+            return Err(StoreError::HighWaterMissing { path, recovered });
+        }
+    };
     settings::tune(&rocksdb)?;
     sync_directory(directory)?;
     let recovered = read_state(rocksdb, opening.write_buffers.clone(), directory)?;
-    let lost = recovered.last_commit_seq < high_water;
-    if lost && !options.accept_data_loss {
-        return Err(loss(recovered.last_commit_seq));
-    }
+    let lost = check_loss(&recovered, mark.as_ref(), directory, options.accept_data_loss)?;
     if let Some(mark) = mark.filter(|_| exists)
         && mark.database_id != hex(&recovered.database_id)
         && !options.accept_data_loss
@@ -83,23 +87,82 @@ pub(crate) fn recover(directory: &Path, options: &StoreOptions) -> Result<Recove
     begin(recovered, lost)
 }
 
+/// Whether acknowledged commits are, or may be, missing; an error unless that is accepted.
+fn check_loss(
+    recovered: &Recovered,
+    mark: Option<&HighWater>,
+    directory: &Path,
+    accepted: bool,
+) -> Result<bool, StoreError> {
+    let (path, last) = (directory.to_owned(), recovered.last_commit_seq);
+    match mark {
+        Some(mark) if last < mark.commit_seq => {
+            let high_water = mark.commit_seq;
+            if !accepted {
+                return Err(StoreError::DataLoss { path, recovered: last, high_water });
+            }
+            tracing::error!(
+                recovered = last,
+                high_water,
+                "acknowledged commits are missing; going on without them, as asked"
+            );
+            Ok(true)
+        }
+        None if recovered.mark_kept => {
+            if !accepted {
+                return Err(StoreError::HighWaterMissing { path, recovered: last });
+            }
+            tracing::error!(
+                recovered = last,
+                "nobody knows how many commits were acknowledged; going on with these, as asked"
+            );
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
 /// Opens with the mode that takes damage in the middle of the log for damage. A machine that lost
 /// power may leave an unsynced tail that looks like that: a log cut off at the damage will do,
 /// too, if everything acknowledged comes before it.
-fn open_checked(opening: &Opening<'_>, high_water: u64) -> Result<DB, StoreError> {
+fn open_checked(opening: &Opening<'_>, mark: Option<&HighWater>) -> Result<Opened, StoreError> {
     let refused = match opening.open(DBRecoveryMode::TolerateCorruptedTailRecords) {
-        Ok(rocksdb) => return Ok(rocksdb),
+        Ok(rocksdb) => return Ok(Opened::Whole(rocksdb)),
         Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => error,
         Err(source) => return Err(StoreError::RocksDb { operation: "open the database", source }),
     };
     tracing::warn!(error = %refused, "the write-ahead log is damaged, looking at what precedes it");
-    let recovered = opening.recovered_up_to_damage()?;
-    if recovered < high_water && !opening.options.accept_data_loss {
-        return Err(StoreError::RocksDb { operation: "open the database", source: refused });
+    let (recovered, mark_kept) = opening.recovered_up_to_damage()?;
+    let high_water = mark.map_or(0, |mark| mark.commit_seq);
+    if !opening.options.accept_data_loss {
+        if mark.is_none() && mark_kept {
+            return Ok(Opened::MarkMissing { recovered });
+        }
+        if recovered < high_water {
+            return Err(StoreError::RocksDb { operation: "open the database", source: refused });
+        }
     }
-    opening
+    let rocksdb = opening
         .open(DBRecoveryMode::PointInTime)
-        .map_err(StoreError::rocksdb("open the database up to the damage"))
+        .map_err(StoreError::rocksdb("open the database up to the damage"))?;
+    tracing::warn!(
+        last_commit = recovered,
+        high_water,
+        "the log was cut off at the damage: commits up to last_commit are kept, those up to \
+         high_water were known to be on disk"
+    );
+    Ok(Opened::Whole(rocksdb))
+}
+
+/// What opening came to.
+enum Opened {
+    /// Nothing that was acknowledged is missing, or that is accepted.
+    Whole(DB),
+    /// The log is damaged, and the mark that would say whether it matters is gone.
+    MarkMissing {
+        /// The last commit before the damage.
+        recovered: u64,
+    },
 }
 
 /// What every try at opening has in common.
@@ -115,13 +178,15 @@ impl Opening<'_> {
         DB::open_cf_descriptors(&options, self.path, self.families())
     }
 
-    /// The last commit before the damage, found without changing anything on disk.
-    fn recovered_up_to_damage(&self) -> Result<u64, StoreError> {
+    /// The last commit before the damage, and whether the database had a high-water mark; found
+    /// without changing anything on disk.
+    fn recovered_up_to_damage(&self) -> Result<(u64, bool), StoreError> {
         let options = settings::database_options(DBRecoveryMode::PointInTime, &self.write_buffers);
         let rocksdb =
             DB::open_cf_descriptors_read_only(&options, self.path, self.families(), false)
                 .map_err(StoreError::rocksdb("read the damaged database"))?;
-        Ok(read_u64(&rocksdb, meta::LAST_COMMIT_SEQ)?.unwrap_or(0))
+        let last_commit_seq = read_u64(&rocksdb, meta::LAST_COMMIT_SEQ)?.unwrap_or(0);
+        Ok((last_commit_seq, read(&rocksdb, meta::HIGH_WATER_KEPT)?.is_some()))
     }
 
     fn families(&self) -> Vec<ColumnFamilyDescriptor> {
@@ -157,6 +222,7 @@ fn read_state(
     Ok(Recovered {
         epoch: read_u64(&rocksdb, meta::EPOCH)?.unwrap_or(1),
         next_row_id: read_u64(&rocksdb, meta::NEXT_ROW_ID)?.unwrap_or(FIRST_ROW_ID),
+        mark_kept: read(&rocksdb, meta::HIGH_WATER_KEPT)?.is_some(),
         rocksdb,
         write_buffers,
         database_id,
@@ -171,10 +237,6 @@ fn read_state(
 fn begin(mut recovered: Recovered, lost: bool) -> Result<Recovered, StoreError> {
     if lost {
         recovered.epoch += 1;
-        tracing::error!(
-            recovered = recovered.last_commit_seq,
-            "acknowledged commits are missing; going on without them, as asked"
-        );
     }
     let mut batch = WriteBatch::default();
     let family = Family::Meta.handle(&recovered.rocksdb)?;

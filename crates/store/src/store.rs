@@ -70,7 +70,8 @@ impl Store {
     /// durable; nothing is changed then. Blocks while the write-ahead log is read.
     pub fn open(directory: &Path, options: StoreOptions) -> Result<Arc<Self>, StoreError> {
         let recovered = recovery::recover(directory, &options)?;
-        let Recovered { database_id, epoch, last_allocated_seq, seq_block_end, .. } = recovered;
+        let Recovered { database_id, epoch, last_allocated_seq, seq_block_end, mark_kept, .. } =
+            recovered;
         let database = Arc::new(Database::new(recovered, &options));
         database.for_each_with_prefix(
             Family::Meta,
@@ -89,6 +90,9 @@ impl Store {
             background_errors: 0,
         };
         housekeeping.write_high_water()?;
+        if !mark_kept {
+            remember_mark(&database)?;
+        }
         database.free_space.look(directory)?;
         Ok(Arc::new(Self {
             committer: Committer::start(Arc::clone(&database), last_allocated_seq, seq_block_end)?,
@@ -203,6 +207,16 @@ impl std::fmt::Debug for Store {
             .field("last_commit_seq", &self.last_commit_seq().0)
             .finish_non_exhaustive()
     }
+}
+
+/// Notes that the high-water file is there: from now on its absence is a loss. Not left to the
+/// log alone, which is what may be lost.
+fn remember_mark(database: &Database) -> Result<(), StoreError> {
+    let mut batch = WriteBatch::default();
+    batch.put_cf(Family::Meta.handle(database.rocksdb())?, meta::HIGH_WATER_KEPT, [1]);
+    database.write(batch, true)?;
+    database.flush_memtables(true)?;
+    Ok(())
 }
 
 /// Bytes as hexadecimal digits.

@@ -34,7 +34,7 @@ impl TableVersions {
         let Some(changes) = tables.get(&definition.id) else { return Ok(()) };
         match changes.iter().rev().find(|(seq, _)| *seq <= view) {
             Some((_, version)) if *version != Some(definition.schema_version) => {
-                Err(conflict(definition.id, *version))
+                Err(conflict(definition, *version))
             }
             _ => Ok(()),
         }
@@ -49,17 +49,17 @@ impl TableVersions {
         let tables = self.tables.read();
         match tables.get(&definition.id).and_then(|changes| changes.last()) {
             Some((seq, version)) if *version != Some(definition.schema_version) || *seq > view => {
-                Err(conflict(definition.id, *version))
+                Err(conflict(definition, *version))
             }
             _ => Ok(()),
         }
     }
 }
 
-fn conflict(table: TableId, version: Option<u32>) -> StoreError {
+fn conflict(table: &TableDefinition, version: Option<u32>) -> StoreError {
     let reason = match version {
         Some(_) => ConflictReason::TableChanged,
         None => ConflictReason::TableDropped,
     };
-    StoreError::Conflict { table, reason }
+    StoreError::Conflict { table: table.qualified_name(), reason }
 }

@@ -13,6 +13,6 @@ mod signing;
 mod token;
 
 pub use credentials::{Credentials, MalformedCredentials};
-pub use sign_in::{Authenticator, Identity};
+pub use sign_in::{Authenticator, Identity, IssuedTo};
 pub use signing::SigningKey;
 pub use token::{BearerTokens, Claims, TokenError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_commons::{ErrorKind, Principal, UserId};
 use kalamdb_core::{Engine, EngineError};
 use tokio::sync::Semaphore;
 use tonic::Status;
@@ -31,6 +31,15 @@ pub struct Identity {
     pub token_id: Option<Arc<str>>,
     /// Which of the user's passwords, counted from 0, the identity goes back to.
     credential_generation: u64,
+}
+
+/// What a bearer token says of whom it was issued to.
+#[derive(Debug, Clone)]
+pub struct IssuedTo {
+    /// The user's stable id.
+    pub user_id: UserId,
+    /// The token's own id.
+    pub token_id: Arc<str>,
 }
 
 /// Checks credentials against the engine's users.
@@ -78,6 +87,17 @@ impl Authenticator {
                 )
             })?;
         self.verify(&credentials, peer).await
+    }
+
+    /// Whom a bearer token in the headers was issued to, though it may have ended since: its time
+    /// is over, or the password is another. Good for giving back what was opened with it, and
+    /// for nothing else.
+    pub fn issued_to(&self, headers: &MetadataMap) -> Option<IssuedTo> {
+        let Ok(Some(Credentials::Bearer(token))) = Credentials::from_headers(headers) else {
+            return None;
+        };
+        let claims = self.tokens.verify_origin(&token).ok()?;
+        Some(IssuedTo { user_id: UserId::new(claims.uid), token_id: claims.jti.into() })
     }
 
     /// The identity behind `credentials` from `peer`; errors as [`Self::identify`].

@@ -14,9 +14,10 @@ use bytes::Bytes;
 use kalamdb_commons::ErrorKind;
 use kalamdb_core::StatementKind;
 use prost::Message;
-use tonic::Status;
+use tonic::{Code, Request, Status};
 
 use super::context::RequestContext;
+use super::sessions::SessionKey;
 use super::statements::{self, PreparedStatement};
 use super::tickets::{self, Redeemed};
 use super::{Shared, info, request, session_options};
@@ -83,9 +84,39 @@ pub async fn do_action(
         }
         "CloseSession" => {
             let CloseSessionRequest {} = request::action_body(&action.body)?;
-            Ok(Some(session_options::close(shared, context).encode_to_vec().into()))
+            Ok(Some(session_options::close(shared, &context.session_key).encode_to_vec().into()))
         }
         other => Err(unknown_action(other)),
+    }
+}
+
+/// Closes what was opened with a token that has ended since: by a password of one's own, say,
+/// which clients change through a statement that they close afterwards. Nothing else is done for
+/// such a token, `refused` is the answer.
+pub fn give_back(
+    shared: &Shared,
+    request: &Request<Action>,
+    refused: Status,
+) -> Result<Option<Bytes>, Status> {
+    if refused.code() != Code::Unauthenticated {
+        return Err(refused);
+    }
+    let Some(issued_to) = shared.authenticator.issued_to(request.metadata()) else {
+        return Err(refused);
+    };
+    let action = request.get_ref();
+    match action.r#type.as_str() {
+        "ClosePreparedStatement" => {
+            let body = unpack::<ActionClosePreparedStatementRequest>(&action.body)?;
+            shared.prepared.remove(&body.prepared_statement_handle, &issued_to.user_id);
+            Ok(None)
+        }
+        "CloseSession" => {
+            let CloseSessionRequest {} = request::action_body(&action.body)?;
+            let key = SessionKey::Token(issued_to.token_id);
+            Ok(Some(session_options::close(shared, &key).encode_to_vec().into()))
+        }
+        _ => Err(refused),
     }
 }
 

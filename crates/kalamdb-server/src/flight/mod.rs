@@ -246,8 +246,12 @@ impl FlightService for FlightServer {
                 let options = session_options::get(&self.shared, &request).await?;
                 Some(options.encode_to_vec().into())
             } else {
-                let context = RequestContext::open(&self.shared, &request).await?;
-                actions::do_action(&self.shared, &context, request.into_inner()).await?
+                match RequestContext::open(&self.shared, &request).await {
+                    Ok(context) => {
+                        actions::do_action(&self.shared, &context, request.into_inner()).await?
+                    }
+                    Err(refused) => actions::give_back(&self.shared, &request, refused)?,
+                }
             };
             let results = body.map(|body| Ok(arrow_flight::Result { body }));
             Ok(Response::new(stream::iter(results).boxed()))

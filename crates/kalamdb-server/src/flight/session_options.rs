@@ -6,6 +6,7 @@ use arrow_flight::Action;
 use tonic::{Request, Status};
 
 use super::context::{self, RequestContext};
+use super::sessions::SessionKey;
 use super::{CATALOG, Shared, request};
 use crate::connections;
 use crate::proto::v1::close_session_result::Status as CloseStatus;
@@ -74,10 +75,10 @@ pub async fn get(
 }
 
 /// Ends the session with everything it holds.
-pub fn close(shared: &Shared, context: &RequestContext) -> CloseSessionResult {
-    shared.prepared.remove_session(&context.session_key);
-    shared.statements.remove_session(&context.session_key);
-    shared.sessions.close(&context.session_key);
+pub fn close(shared: &Shared, session: &SessionKey) -> CloseSessionResult {
+    shared.prepared.remove_session(session);
+    shared.statements.remove_session(session);
+    shared.sessions.close(session);
     CloseSessionResult { status: CloseStatus::Closed.into() }
 }
 

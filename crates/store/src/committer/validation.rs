@@ -73,7 +73,8 @@ impl ValidationMemory {
         let view = request.read_seq.0;
         request.changes.iter().try_for_each(|changes| {
             self.conflict(changes, view).map_or(Ok(()), |reason| {
-                Err(StoreError::Conflict { table: changes.table(), reason })
+                let table = changes.layout.definition().qualified_name();
+                Err(StoreError::Conflict { table, reason })
             })
         })
     }

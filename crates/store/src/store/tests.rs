@@ -472,6 +472,61 @@ fn a_high_water_mark_of_another_database_is_refused() {
 }
 
 #[test]
+fn a_missing_high_water_file_is_refused_unless_loss_is_accepted() {
+    let test = TestStore::new();
+    let table = shared(1);
+    for id in 0..20 {
+        run(&test.store, &table, None, ChangeOp::Insert, &rows([id])).unwrap();
+    }
+    let (cut, damaged) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for directory in [&cut, &damaged] {
+        copy(test.directory.path(), directory.path());
+        fs::remove_file(directory.path().join("HIGH_WATER")).unwrap();
+    }
+    // Without the end of its log; the store would take the tail for one that was never synced.
+    let wal = newest_wal(cut.path());
+    let bytes = fs::read(&wal).unwrap();
+    fs::write(&wal, &bytes[..bytes.len() / 2]).unwrap();
+    let wal = newest_wal(damaged.path());
+    let mut bytes = fs::read(&wal).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xFF;
+    fs::write(&wal, &bytes).unwrap();
+    for directory in [cut.path(), damaged.path()] {
+        for _ in 0..2 {
+            let refused = Store::open(directory, StoreOptions::default()).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::DataLoss, "{refused}");
+            let StoreError::HighWaterMissing { recovered, .. } = refused else {
+                panic!("{refused}");
+            };
+            assert!((1..20).contains(&recovered), "{recovered}");
+        }
+    }
+    assert_eq!(fs::read(&wal).unwrap(), bytes, "a refused start must change nothing");
+    let accepting = StoreOptions { accept_data_loss: true, ..StoreOptions::default() };
+    for directory in [cut.path(), damaged.path()] {
+        let store = Store::open(directory, accepting.clone()).unwrap();
+        assert_eq!(store.epoch(), 2);
+        let kept = all_rows(&store.view().unwrap(), &table, None);
+        assert_eq!(kept, rows(0..kept.len() as i64));
+        drop(store);
+        Store::open(directory, StoreOptions::default()).unwrap();
+    }
+}
+
+#[test]
+fn a_missing_high_water_file_is_found_out_without_the_log() {
+    let test = TestStore::new();
+    run(&test.store, &shared(1), None, ChangeOp::Insert, &rows(0..3)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    copy(test.directory.path(), directory.path());
+    fs::remove_file(directory.path().join("HIGH_WATER")).unwrap();
+    fs::write(newest_wal(directory.path()), []).unwrap();
+    let refused = Store::open(directory.path(), StoreOptions::default()).unwrap_err();
+    assert!(matches!(refused, StoreError::HighWaterMissing { recovered: 0, .. }), "{refused}");
+}
+
+#[test]
 fn rows_are_refused_while_the_disk_is_almost_full_and_taken_again_after() {
     let test = TestStore::new();
     let (table, other) = (shared(1), shared(2));
