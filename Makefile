@@ -55,7 +55,10 @@ lint: cargo packages ## rustfmt, clippy and rustdoc without warnings, licences a
 	else echo "NOT CHECKED: clippy (rustup component add clippy)"; fi
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
 	@if cargo deny --version >/dev/null 2>&1; \
-	then echo "cargo deny check"; cargo deny check; \
+	then cargo deny --log-level error check bans licenses sources; \
+	  if cargo deny --log-level error fetch db 2>/dev/null; \
+	  then cargo deny --log-level error check advisories; \
+	  else echo "NOT CHECKED: advisories (their database cannot be reached)"; fi; \
 	else echo "NOT CHECKED: licences and advisories (cargo install cargo-deny)"; fi
 
 crash: cargo packages ## kills the server 50 times under load and counts what is left (5 minutes)
@@ -71,7 +74,7 @@ clean: ## removes what was built, and the Python environment; never data
 	rm -rf $(VENV) tests/drivers/jdbc/target
 
 cargo:
-	@command -v cargo >/dev/null || { \
+	@command -v cargo >/dev/null || deploy/install-packages.sh rust || { \
 	  echo "Rust is missing: install it as https://rustup.rs says, then run make again"; exit 1; }
 	@rustc --version | awk -v oldest=$(RUST_OLDEST) '{ split($$2, have, "."); split(oldest, need, "."); \
 	  if (have[1] < need[1] || (have[1] == need[1] && have[2] + 0 < need[2] + 0)) { \

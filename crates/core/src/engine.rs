@@ -143,7 +143,7 @@ impl Engine {
 
     /// A new session of `principal`.
     pub fn session(&self, principal: Principal) -> Arc<Session> {
-        Session::new(principal)
+        Session::new(principal, self.settings.statement_timeout)
     }
 
     /// Makes the session's unqualified names mean `namespace`.
@@ -153,7 +153,7 @@ impl Engine {
     pub fn use_namespace(&self, session: &Session, namespace: &str) -> Result<(), EngineError> {
         let snapshot = self.catalog.snapshot();
         if !RESERVED_NAMESPACES.contains(&namespace) {
-            snapshot.resolve_namespace(session.principal(), namespace)?;
+            snapshot.shown_namespace(session.principal(), namespace)?;
         }
         session.set_namespace(namespace);
         Ok(())

@@ -94,7 +94,7 @@ impl IngestRun {
         }
         self.engine.store.check_writable()?;
         let catalog = self.engine.catalog.snapshot();
-        let existing = catalog.resolve_table(&self.principal, "", &self.name);
+        let existing = catalog.shown_table(&self.principal, "", &self.name);
         match (existing, self.request.if_exists, self.request.if_missing) {
             (Ok(entry), IngestIfExists::Append, _) => {
                 let entry = Arc::clone(entry);

@@ -29,13 +29,17 @@
 //! # }
 //! ```
 
+mod bound_values;
 mod definition;
 mod engine;
 mod error;
 mod ingest;
 mod listing;
 mod literals;
+mod membership;
+mod messages;
 mod metadata;
+mod nullable_subqueries;
 mod optimize;
 mod overflow;
 mod pace;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::{CatalogSnapshot, ParsedStatement, Statement};
 
+use crate::bound_values::BoundRow;
 use crate::prepared::{PreparedPlan, StatementKind};
 use crate::session::Session;
 use crate::{Engine, EngineError, Prepared, listing, literals, parameters, wire_schema};
@@ -82,6 +84,7 @@ impl Engine {
         statement: Arc<ParsedStatement>,
     ) -> Result<Prepared, EngineError> {
         let returns_rows = statement.statement.returns_rows();
+        let mut destinations = Vec::new();
         let (plan, schema, parameters) = match &statement.statement {
             Statement::Query(_)
             | Statement::Explain(_)
@@ -89,9 +92,12 @@ impl Engine {
             | Statement::Update(_)
             | Statement::Delete(_) => {
                 let plan = self.plan_relational(principal, namespace, catalog, &statement)?;
-                let (plan, parameters) = parameters::resolve(plan, statement.parameter_count)?;
+                let plan = literals::fit(plan)?;
+                let (plan, (parameters, places)) =
+                    parameters::resolve(plan, statement.parameter_count)?;
                 let plan = self.analyze(plan)?;
                 let schema = wire_schema::of_plan(plan.schema());
+                destinations = places;
                 (PreparedPlan::Relational(plan), schema, parameters)
             }
             Statement::ShowNamespaces
@@ -128,6 +134,7 @@ impl Engine {
             kind: if returns_rows { StatementKind::Query } else { StatementKind::Update },
             schema: if returns_rows { schema } else { Arc::new(Schema::empty()) },
             parameters,
+            destinations,
             namespace: Arc::clone(namespace),
             catalog_version: catalog.version(),
             statement,
@@ -149,7 +156,38 @@ impl Engine {
             &statement.statement,
         )?;
         kalamdb_tables::check_plan(&plan)?;
-        Ok(literals::fit(plan)?)
+        Ok(plan)
+    }
+
+    /// The plan for one row of bound values, and those that are left to put into it. It is made
+    /// anew when the declared types do not hold the values: what they meet is then coerced as if
+    /// they had been written.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the result would be another than the prepared one.
+    pub(crate) fn plan_bound<'a>(
+        &self,
+        principal: &Principal,
+        catalog: &Arc<CatalogSnapshot>,
+        prepared: &Prepared,
+        plan: &LogicalPlan,
+        bound: Option<&'a BoundRow>,
+    ) -> Result<(LogicalPlan, Option<&'a ParamValues>), EngineError> {
+        let Some(bound) = bound.filter(|bound| bound.own_types) else {
+            return Ok((plan.clone(), bound.map(|bound| &bound.values)));
+        };
+        let namespace = &prepared.namespace;
+        let plan = self.plan_relational(principal, namespace, catalog, &prepared.statement)?;
+        let plan = literals::fit(plan.replace_params_with_values(&bound.values)?)?;
+        let plan = self.analyze(plan)?;
+        let schema = wire_schema::of_plan(plan.schema());
+        if prepared.kind == StatementKind::Query && schema != prepared.schema {
+            return Err(EngineError::invalid(
+                "the declared types of the parameters do not hold the bound values, and with \
+                 their own types the result has other columns; cast the parameters",
+            ));
+        }
+        Ok((plan, None))
     }
 
     /// Coercion and function rewriting; what comes out has its final types.

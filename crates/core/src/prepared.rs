@@ -6,6 +6,8 @@ use arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::LogicalPlan;
 use kalamdb_sql::ParsedStatement;
 
+use crate::parameters::Destination;
+
 /// Whether a statement answers with rows or with a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementKind {
@@ -36,6 +38,8 @@ pub struct Prepared {
     pub(crate) kind: StatementKind,
     pub(crate) schema: SchemaRef,
     pub(crate) parameters: SchemaRef,
+    /// Where the value of each parameter goes.
+    pub(crate) destinations: Vec<Destination>,
     /// What unqualified names meant.
     pub(crate) namespace: Arc<str>,
     /// The catalog the plan was made against.

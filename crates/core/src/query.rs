@@ -20,11 +20,12 @@ use kalamdb_store::ReadView;
 use kalamdb_tables::{CancelFlag, StatementContext};
 use tokio::sync::mpsc;
 
+use crate::bound_values::BoundRow;
 use crate::prepared::PreparedPlan;
 use crate::session::Session;
 use crate::{
-    Engine, EngineError, PinnedView, Prepared, StatementKind, listing, optimize, pace, parameters,
-    view_age, wire_schema,
+    Engine, EngineError, PinnedView, Prepared, StatementKind, bound_values, listing, optimize,
+    pace, view_age, wire_schema,
 };
 
 /// Record batches as they are made. Dropping the stream cancels the statement.
@@ -72,7 +73,7 @@ impl Engine {
             engine: Arc::clone(self),
             principal: session.principal().clone(),
             prepared: Arc::clone(prepared),
-            timeout: session.statement_timeout(self.settings.statement_timeout),
+            timeout: session.statement_timeout(),
             pinned: pinned.cloned(),
         };
         let batches = self.execution.stream(|sender| run.run(bindings, sender));
@@ -134,7 +135,7 @@ impl Drop for CancelOnDrop {
 fn bindings(
     prepared: &Prepared,
     bound: Option<&RecordBatch>,
-) -> Result<Vec<Option<ParamValues>>, EngineError> {
+) -> Result<Vec<Option<BoundRow>>, EngineError> {
     let wanted = prepared.parameters.fields().len();
     if wanted == 0 {
         return Ok(vec![None]);
@@ -142,8 +143,8 @@ fn bindings(
     let Some(bound) = bound else {
         return Err(unbound(wanted));
     };
-    let bound = parameters::conform(bound, &prepared.parameters)?;
-    (0..bound.num_rows()).map(|row| parameters::row(&bound, row).map(Some)).collect()
+    let bound = bound_values::conform(bound, &prepared.parameters, &prepared.destinations)?;
+    (0..bound.num_rows()).map(|row| bound.row(row).map(Some)).collect()
 }
 
 pub(crate) fn unbound(wanted: usize) -> EngineError {
@@ -161,7 +162,7 @@ struct QueryRun {
 impl QueryRun {
     async fn run(
         self,
-        bindings: Vec<Option<ParamValues>>,
+        bindings: Vec<Option<BoundRow>>,
         sender: mpsc::Sender<Result<RecordBatch, EngineError>>,
     ) -> Result<(), EngineError> {
         let mut clock = ComputeClock::new(self.timeout);
@@ -201,7 +202,7 @@ impl QueryRun {
     /// were sent.
     async fn run_once(
         &self,
-        values: Option<&ParamValues>,
+        bound: Option<&BoundRow>,
         sender: &mpsc::Sender<Result<RecordBatch, EngineError>>,
         clock: &mut ComputeClock,
         answered: &mut bool,
@@ -215,7 +216,9 @@ impl QueryRun {
             None => self.engine.store.view()?,
         };
         let settings = &self.engine.settings;
-        let (plan, read) = (plan.clone(), Arc::clone(&view));
+        let (plan, values) =
+            self.engine.plan_bound(&self.principal, &catalog, &prepared, plan, bound)?;
+        let read = Arc::clone(&view);
         let work = async {
             let start = self.engine.physical_plan(&self.principal, catalog, plan, values, read);
             let runnable = clock.run(start).await??;

@@ -25,15 +25,18 @@ pub struct Session {
     principal: Principal,
     namespace: RwLock<Arc<str>>,
     settings: RwLock<HashMap<SessionSetting, String>>,
+    /// The timeout of statements where the session has set none.
+    default_timeout: Option<Duration>,
 }
 
 impl Session {
-    pub(crate) fn new(principal: Principal) -> Arc<Self> {
+    pub(crate) fn new(principal: Principal, default_timeout: Option<Duration>) -> Arc<Self> {
         Arc::new(Self {
             id: NEXT_SESSION_ID.fetch_add(1, Ordering::Relaxed),
             principal,
             namespace: RwLock::new(kalamdb_commons::intern(DEFAULT_NAMESPACE)),
             settings: RwLock::default(),
+            default_timeout,
         })
     }
 
@@ -57,12 +60,16 @@ impl Session {
         *self.namespace.write() = kalamdb_commons::intern(namespace);
     }
 
-    /// The value of a setting as SHOW prints it.
+    /// The value of a setting as SHOW prints it: the one in force.
     pub(crate) fn setting(&self, setting: SessionSetting) -> String {
         match (self.settings.read().get(&setting), setting) {
+            (_, SessionSetting::SearchPath) => self.namespace().to_string(),
             (Some(value), _) => value.clone(),
             (None, SessionSetting::TimeZone) => String::from("UTC"),
-            (None, _) => String::new(),
+            (None, SessionSetting::StatementTimeout) => {
+                self.default_timeout.map_or(0, |timeout| timeout.as_millis()).to_string()
+            }
+            (None, SessionSetting::ApplicationName) => String::new(),
         }
     }
 
@@ -75,6 +82,13 @@ impl Session {
         setting: SessionSetting,
         value: Option<&str>,
     ) -> Result<(), EngineError> {
+        if setting == SessionSetting::SearchPath {
+            if value.is_some() {
+                return Err(EngineError::invalid("the search path is set by USE and a namespace"));
+            }
+            self.set_namespace(DEFAULT_NAMESPACE);
+            return Ok(());
+        }
         let Some(value) = value else {
             self.settings.write().remove(&setting);
             return Ok(());
@@ -95,18 +109,20 @@ impl Session {
                      them with AT TIME ZONE"
                 )));
             }
-            SessionSetting::TimeZone | SessionSetting::ApplicationName => {}
+            SessionSetting::TimeZone
+            | SessionSetting::ApplicationName
+            | SessionSetting::SearchPath => {}
         }
         self.settings.write().insert(setting, value.to_owned());
         Ok(())
     }
 
     /// How long a statement of the session may compute: what the session has set, where 0 is
-    /// without end, or else `default`.
-    pub(crate) fn statement_timeout(&self, default: Option<Duration>) -> Option<Duration> {
+    /// without end, or else the server's default.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         match self.settings.read().get(&SessionSetting::StatementTimeout) {
             Some(value) => parse_duration(value).ok().filter(|timeout| !timeout.is_zero()),
-            None => default,
+            None => self.default_timeout,
         }
     }
 }

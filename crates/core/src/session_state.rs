@@ -21,6 +21,8 @@ use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::prelude::SessionConfig;
 use kalamdb_commons::limits::BATCH_ROWS;
 
+use crate::membership::Membership;
+use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
 use crate::{EngineError, EngineSettings, simplify};
@@ -43,6 +45,8 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         .with_table_factories(HashMap::new())
         .with_file_formats(Vec::new())
         .with_optimizer_rules(simplify::optimizer_rules())
+        .with_analyzer_rule(Arc::new(NullableSubqueries))
+        .with_analyzer_rule(Arc::new(Membership))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_physical_optimizer_rule(Arc::new(kalamdb_tables::OnePartition))
         .build();

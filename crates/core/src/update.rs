@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch, UInt64Array};
 use datafusion::catalog::MemTable;
+use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ParamValues};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
@@ -16,10 +16,11 @@ use futures::StreamExt;
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
 use kalamdb_commons::{ErrorKind, Principal};
 
+use crate::bound_values::{BoundRow, BoundRows};
 use crate::prepared::PreparedPlan;
 use crate::query::{ComputeClock, unbound};
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared, StatementKind, definition, parameters, view_age};
+use crate::{Engine, EngineError, Prepared, StatementKind, bound_values, definition, view_age};
 
 /// The first wait before a statement is run again; it doubles, and is jittered.
 const BACKOFF_FIRST: Duration = Duration::from_micros(200);
@@ -97,12 +98,15 @@ impl Engine {
             engine: Arc::clone(self),
             principal: session.principal().clone(),
             prepared: Arc::clone(prepared),
-            timeout: session.statement_timeout(self.settings.statement_timeout),
+            timeout: session.statement_timeout(),
         };
         let wanted = prepared.parameters.fields().len();
         let bound = match bound {
             _ if wanted == 0 => None,
-            Some(bound) => Some(parameters::conform(bound, &prepared.parameters)?),
+            Some(bound) => {
+                let destinations = &prepared.destinations;
+                Some(bound_values::conform(bound, &prepared.parameters, destinations)?)
+            }
             None => return Err(unbound(wanted)),
         };
         self.execution.run(run.run(bound)).await
@@ -117,17 +121,16 @@ struct DmlRun {
 }
 
 impl DmlRun {
-    async fn run(self, bound: Option<RecordBatch>) -> Result<u64, EngineError> {
+    async fn run(self, bound: Option<BoundRows>) -> Result<u64, EngineError> {
         let Some(bound) = bound else {
             return self.retried(None, None).await;
         };
         if bound.num_rows() > 1 && inserts_one_row(&self.prepared.plan) {
-            return self.retried(Some(&bound), None).await;
+            return self.retried(Some(bound.all()?), None).await;
         }
         let mut affected = 0;
         for row in 0..bound.num_rows() {
-            let values = parameters::row(&bound, row)?;
-            affected += self.retried(None, Some(&values)).await?;
+            affected += self.retried(None, Some(&bound.row(row)?)).await?;
         }
         Ok(affected)
     }
@@ -136,12 +139,12 @@ impl DmlRun {
     async fn retried(
         &self,
         rows: Option<&RecordBatch>,
-        values: Option<&ParamValues>,
+        bound: Option<&BoundRow>,
     ) -> Result<u64, EngineError> {
         let mut clock = ComputeClock::new(self.timeout);
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1.. {
-            match self.once(rows, values, &mut clock).await {
+            match self.once(rows, bound, &mut clock).await {
                 Err(error)
                     if error.kind() == ErrorKind::Conflict && attempt < STATEMENT_ATTEMPTS_MAX =>
                 {
@@ -167,16 +170,16 @@ impl DmlRun {
     async fn once(
         &self,
         rows: Option<&RecordBatch>,
-        values: Option<&ParamValues>,
+        bound: Option<&BoundRow>,
         clock: &mut ComputeClock,
     ) -> Result<u64, EngineError> {
         let (prepared, catalog) = self.engine.refresh(&self.principal, &self.prepared)?;
         let PreparedPlan::Relational(plan) = &prepared.plan else {
             return Err(EngineError::new(ErrorKind::Internal, "the statement has no plan to run"));
         };
-        let plan = match rows {
-            Some(rows) => insert_all(plan.clone(), rows)?,
-            None => plan.clone(),
+        let (plan, values) = match rows {
+            Some(rows) => (insert_all(plan.clone(), rows)?, None),
+            None => self.engine.plan_bound(&self.principal, &catalog, &prepared, plan, bound)?,
         };
         self.engine.store.check_writable()?;
         let view = self.engine.store.view()?;

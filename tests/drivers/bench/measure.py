@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 WARM_UP_CALLS = 20
-SETTLED_SECONDS = 7.0
+SETTLED_SECONDS = 12.0
 FSYNC_BYTES = 512
 FSYNC_BLOCK_BYTES = 4096
 FSYNC_BLOCKS = 1024

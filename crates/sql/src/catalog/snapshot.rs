@@ -116,25 +116,7 @@ impl CatalogSnapshot {
         })
     }
 
-    /// The table a statement names; the caller then asks whether the principal may use it.
-    ///
-    /// # Errors
-    /// NotFound, with the most similar name the principal may know of.
-    pub fn resolve_table(
-        &self,
-        principal: &Principal,
-        default_namespace: &str,
-        name: &TableName,
-    ) -> Result<&Arc<TableEntry>, SqlError> {
-        let namespace = name.namespace_or(default_namespace);
-        if self.namespace(namespace).is_none() && !RESERVED_NAMESPACES.contains(&namespace) {
-            self.resolve_namespace(principal, namespace)?;
-        }
-        self.table(namespace, &name.table)
-            .ok_or_else(|| self.no_such_table(principal, namespace, &name.table))
-    }
-
-    /// The namespace a SHOW names: one the principal may not know of is like none.
+    /// The namespace a statement looks into: one the principal may not know of is like none.
     ///
     /// # Errors
     /// NotFound, with the most similar name the principal may know of.
@@ -153,7 +135,7 @@ impl CatalogSnapshot {
         }
     }
 
-    /// The table a DESCRIBE or SHOW names: one the principal may not read is like none.
+    /// The table a statement names: one the principal may not read is like none.
     ///
     /// # Errors
     /// NotFound, with the most similar name the principal may know of.

@@ -185,7 +185,7 @@ impl Catalog {
     }
 
     /// Drops a table; its rows go once nothing reads them any more. Returns false when there was
-    /// none and `if_exists` says that is fine.
+    /// none and `if_exists` says that is fine. One the principal may not read is like none.
     ///
     /// # Errors
     /// NotFound, PermissionDenied.
@@ -199,7 +199,7 @@ impl Catalog {
         refuse_reserved(name.namespace_or(default_namespace))?;
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
-        let table = match snapshot.resolve_table(principal, default_namespace, name) {
+        let table = match snapshot.shown_table(principal, default_namespace, name) {
             Ok(table) => table,
             Err(_) if if_exists => return Ok(false),
             Err(error) => return Err(error),

@@ -10,7 +10,10 @@ use super::entities::User;
 use super::passwords::{hash_password, verify_password};
 use super::{Catalog, CatalogSnapshot, ROOT_USER};
 use crate::error::{ObjectKind, SqlError};
-use crate::parse::{AlterUser, CreateUser, check_new_name, not_found};
+use crate::parse::{AlterUser, CreateUser, Password, check_new_name, not_found};
+
+/// Characters of a password, at least.
+const PASSWORD_CHARS_MIN: usize = 8;
 
 impl Catalog {
     /// Creates the user `root` with the role `system` unless there is one. Returns whether it
@@ -55,6 +58,7 @@ impl Catalog {
         if *if_not_exists && self.snapshot().user(name).is_some() {
             return Ok(false);
         }
+        check_password(password)?;
         // Hashed before the lock is taken: it takes long.
         let hash = hash_password(name, &password.0)?;
         let _changing = self.changing.lock();
@@ -82,7 +86,11 @@ impl Catalog {
             require(principal, Role::Dba, || format!("alter the user {name}"))?;
         }
         let hash = match password {
-            Some(password) => Some(hash_password(name, &password.0)?),
+            Some(password) => {
+                known_user(&self.snapshot(), principal, name)?;
+                check_password(password)?;
+                Some(hash_password(name, &password.0)?)
+            }
             None => None,
         };
         let _changing = self.changing.lock();
@@ -169,6 +177,16 @@ impl Catalog {
         next.put_user(Arc::new(user));
         self.commit(CommitRequest { catalog, ..Default::default() }, next)
     }
+}
+
+/// Refuses a password that is soon guessed.
+fn check_password(password: &Password) -> Result<(), SqlError> {
+    if password.0.chars().count() < PASSWORD_CHARS_MIN {
+        return Err(SqlError::invalid(format!(
+            "the password is too short, use at least {PASSWORD_CHARS_MIN} characters"
+        )));
+    }
+    Ok(())
 }
 
 fn known_user<'a>(

@@ -154,13 +154,12 @@ fn check_part(part: &Expr) -> Result<(), SqlError> {
         Expr::Function(function) => {
             let name = function.name.to_string().to_uppercase();
             if !DEFAULT_FUNCTIONS.contains(&name.as_str()) {
-                let meant = nearest(&name, DEFAULT_FUNCTIONS)
-                    .map(|meant| format!(", did you mean {meant}()?"))
-                    .unwrap_or_else(|| format!(", use one of {}", DEFAULT_FUNCTIONS.join(", ")));
-                return Err(SqlError::unsupported(
-                    format!("the function {name} in a default{meant}"),
-                    "",
-                ));
+                let advice = match nearest(&name, DEFAULT_FUNCTIONS) {
+                    Some(meant) => format!("did you mean {meant}()?"),
+                    None => format!("use one of {}", DEFAULT_FUNCTIONS.join(", ")),
+                };
+                let what = format!("the function {name} in a default");
+                return Err(SqlError::unsupported(what, advice));
             }
             if matches!(function.args, FunctionArguments::Subquery(_)) {
                 return Err(SqlError::unsupported("a query in a default", "use a constant"));

@@ -85,6 +85,7 @@ impl Dialect for KalamDialect {
         supports_limit_comma,
         supports_named_fn_args_with_assignment_operator,
         supports_nested_comments,
+        supports_numeric_literal_underscores,
         supports_parens_around_table_factor,
         supports_pipe_operator,
         supports_select_wildcard_except,

@@ -87,10 +87,13 @@ pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
     }
 }
 
-/// SELECT, WITH, VALUES, FROM-first and bracketed queries.
+/// SELECT, WITH (also before INSERT, UPDATE, DELETE), VALUES, FROM-first and bracketed queries.
 pub(crate) fn query(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let mut query = reader.parse_with(|parser| parser.parse_query())?;
+    if dml::follows_queries(&query) {
+        return dml::with_queries(*query).map_err(|error| error.at(position));
+    }
     query_guard::check_query(&mut query).map_err(|error| error.at(position))?;
     Ok(Statement::Query(query))
 }

@@ -4,15 +4,16 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    self, AssignmentTarget, Expr, FromTable, Ident, ObjectName, Statement as AstStatement,
-    TableFactor, TableObject, TableWithJoins, UpdateTableFromKind,
+    self, AssignmentTarget, Expr, FromTable, Ident, ObjectName, Query, SetExpr,
+    Statement as AstStatement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, With,
 };
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::TableName;
 use crate::error::SqlError;
 use crate::parse::names::{quote_name, stored_name};
-use crate::parse::query_guard::check_dml;
-use crate::parse::reader::Reader;
+use crate::parse::query_guard::{check_dml, check_dml_with_queries};
+use crate::parse::reader::{Reader, is_word};
 use crate::parse::statement::{
     Assignment, DeleteStatement, InsertSource, InsertStatement, Statement, UpdateStatement,
 };
@@ -21,12 +22,29 @@ use crate::parse::statement::{
 pub(crate) fn insert(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
+    refuse_insert_alias(reader)?;
     let mut parsed = reader.parse_with(|parser| parser.parse_insert(token))?;
     check_dml(&mut parsed).map_err(|error| error.at(position))?;
     let AstStatement::Insert(insert) = parsed else {
         return Err(reader.unsupported("this form of INSERT", "use INSERT INTO … VALUES or SELECT"));
     };
     insert_statement(insert).map_err(|error| error.at(position))
+}
+
+/// INSERT INTO t AS x: sqlparser would say that it expects VALUES in its place.
+fn refuse_insert_alias(reader: &Reader<'_>) -> Result<(), SqlError> {
+    if !is_word(reader.peek(), "INTO") {
+        return Ok(());
+    }
+    let mut next = 1 + usize::from(is_word(reader.peek_nth(1), "TABLE"));
+    next += 1;
+    while matches!(reader.peek_nth(next), Token::Period) {
+        next += 2;
+    }
+    if is_word(reader.peek_nth(next), "AS") {
+        return Err(reader.unsupported("an alias in INSERT", "leave it out"));
+    }
+    Ok(())
 }
 
 fn insert_statement(insert: ast::Insert) -> Result<Statement, SqlError> {
@@ -101,6 +119,7 @@ fn update_statement(update: ast::Update) -> Result<Statement, SqlError> {
         predicate: update.selection,
         order_by: update.order_by,
         limit: update.limit,
+        with: None,
     })))
 }
 
@@ -173,7 +192,56 @@ fn delete_statement(delete: ast::Delete) -> Result<Statement, SqlError> {
         predicate: delete.selection,
         order_by: delete.order_by,
         limit: delete.limit,
+        with: None,
     })))
+}
+
+/// True for a WITH clause that INSERT, UPDATE or DELETE comes after.
+pub(crate) fn follows_queries(query: &Query) -> bool {
+    matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_))
+}
+
+/// `WITH … INSERT | UPDATE | DELETE`: the queries become the statement's own.
+pub(crate) fn with_queries(mut query: Query) -> Result<Statement, SqlError> {
+    check_dml_with_queries(&mut query)?;
+    let (SetExpr::Insert(parsed) | SetExpr::Update(parsed) | SetExpr::Delete(parsed)) = *query.body
+    else {
+        return Err(SqlError::invalid("INSERT, UPDATE or DELETE is expected after WITH"));
+    };
+    let mut statement = match parsed {
+        AstStatement::Insert(insert) => insert_statement(insert)?,
+        AstStatement::Update(update) => update_statement(update)?,
+        AstStatement::Delete(delete) => delete_statement(delete)?,
+        _ => return Err(SqlError::unsupported("this statement after WITH", "")),
+    };
+    let Some(with) = query.with else { return Ok(statement) };
+    match &mut statement {
+        Statement::Insert(insert) => match &mut insert.source {
+            InsertSource::Query(source) => put_before(source, with),
+            InsertSource::DefaultValues => {
+                return Err(SqlError::invalid(
+                    "INSERT … DEFAULT VALUES reads none of the queries in WITH, leave them out",
+                ));
+            }
+        },
+        Statement::Update(update) => update.with = Some(with),
+        Statement::Delete(delete) => delete.with = Some(with),
+        _ => {}
+    }
+    Ok(statement)
+}
+
+/// Puts the queries of a statement before those its source has itself.
+fn put_before(source: &mut Query, with: With) {
+    if source.with.is_none() {
+        source.with = Some(with);
+        return;
+    }
+    let mut outer = Query { with: Some(with), ..source.clone() };
+    outer.body = Box::new(SetExpr::Query(Box::new(source.clone())));
+    (outer.order_by, outer.limit_clause) = (None, None);
+    outer.pipe_operators.clear();
+    *source = outer;
 }
 
 /// The one plain table a statement changes, and its alias.

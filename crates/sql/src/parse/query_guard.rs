@@ -5,9 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Fetch, LimitClause, ObjectName, Query, Select, SelectFlavor, SelectItem,
-    Statement as AstStatement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
-    WildcardAdditionalOptions,
+    Fetch, LimitClause, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Statement as AstStatement, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 
 use crate::error::SqlError;
@@ -20,16 +20,21 @@ pub const PLAN_TABLES_MAX: usize = 1_024;
 
 /// Checks a query in place: FETCH FIRST becomes LIMIT.
 pub(crate) fn check_query(query: &mut Query) -> Result<(), SqlError> {
-    check(query, 0)
+    check(query, None)
 }
 
 /// Checks the queries and expressions of one INSERT, UPDATE or DELETE.
 pub(crate) fn check_dml(statement: &mut AstStatement) -> Result<(), SqlError> {
-    check(statement, 1)
+    check(statement, Some(1))
 }
 
-fn check<V: VisitMut>(node: &mut V, statements_allowed: usize) -> Result<(), SqlError> {
-    let mut guard = Guard { statements_allowed, queries: vec![OpenQuery::default()] };
+/// As [`check_dml`], with queries in front: the statement is the body of one that holds them.
+pub(crate) fn check_dml_with_queries(query: &mut Query) -> Result<(), SqlError> {
+    check(query, Some(2))
+}
+
+fn check<V: VisitMut>(node: &mut V, statement_depth: Option<usize>) -> Result<(), SqlError> {
+    let mut guard = Guard { statement_depth, queries: vec![OpenQuery::default()] };
     match node.visit(&mut guard) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(*error),
@@ -39,8 +44,9 @@ fn check<V: VisitMut>(node: &mut V, statements_allowed: usize) -> Result<(), Sql
 type Walk = ControlFlow<Box<SqlError>>;
 
 struct Guard {
-    /// The statement walked itself; what comes after it is a statement inside a query.
-    statements_allowed: usize,
+    /// Queries open around the statement that is checked; `None` when a query is. Any other
+    /// statement stands inside a query.
+    statement_depth: Option<usize>,
     /// Queries being walked, outermost first.
     queries: Vec<OpenQuery>,
 }
@@ -85,7 +91,17 @@ impl VisitorMut for Guard {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Walk {
         if let Some(clause) = ignored_query_clause(query) {
-            return unsupported(clause, "leave it out");
+            let advice = match *query.body {
+                SetExpr::Table(_) => "use SELECT * FROM",
+                _ => "leave it out",
+            };
+            return unsupported(clause, advice);
+        }
+        if let Some(operation) = counting_operation(&query.body) {
+            return unsupported(
+                operation,
+                "leave ALL out, or number equal rows with row_number() on both sides",
+            );
         }
         if let Some(fetch) = query.fetch.take()
             && let Err(error) = fetch_as_limit(query, fetch)
@@ -159,8 +175,7 @@ impl VisitorMut for Guard {
     }
 
     fn pre_visit_statement(&mut self, statement: &mut AstStatement) -> Walk {
-        if self.statements_allowed > 0 {
-            self.statements_allowed -= 1;
+        if self.statement_depth == Some(self.queries.len()) {
             return ControlFlow::Continue(());
         }
         let what = match statement {
@@ -201,9 +216,28 @@ fn ignored_query_clause(query: &Query) -> Option<&'static str> {
         Some("SETTINGS")
     } else if query.format_clause.is_some() {
         Some("FORMAT")
+    } else if matches!(*query.body, SetExpr::Table(_)) {
+        Some("TABLE in the place of a query")
     } else {
         None
     }
+}
+
+/// The operation of a body that is about how often a row occurs, which planning would ignore.
+fn counting_operation(body: &SetExpr) -> Option<&'static str> {
+    let mut bodies = vec![body];
+    while let Some(body) = bodies.pop() {
+        let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { continue };
+        if matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName) {
+            match op {
+                SetOperator::Intersect => return Some("INTERSECT ALL"),
+                SetOperator::Except | SetOperator::Minus => return Some("EXCEPT ALL"),
+                SetOperator::Union => {}
+            }
+        }
+        bodies.extend([left.as_ref(), right.as_ref()]);
+    }
+    None
 }
 
 /// As [`ignored_query_clause`], of one SELECT.

@@ -39,11 +39,12 @@ pub(crate) fn set(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
             return Ok(Statement::Use { namespace: reader.namespace_name()? });
         }
     }
-    if reader.eat_words(&["TIME", "ZONE"]) {
-        let value = checked_value(reader, SessionSetting::TimeZone)?;
-        return Ok(Statement::Set { setting: SessionSetting::TimeZone, value });
-    }
+    let by_words = reader.peek_word("TIME");
     let setting = setting(reader)?;
+    if by_words {
+        let value = checked_value(reader, setting)?;
+        return Ok(Statement::Set { setting, value });
+    }
     if !reader.eat(&Token::Eq) && !reader.eat_word("TO") {
         return Err(reader.expected("= or TO"));
     }
@@ -59,6 +60,9 @@ pub(crate) fn reset(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 
 /// The name of a setting.
 pub(crate) fn setting(reader: &mut Reader<'_>) -> Result<SessionSetting, SqlError> {
+    if reader.eat_words(&["TIME", "ZONE"]) {
+        return Ok(SessionSetting::TimeZone);
+    }
     let position = reader.position();
     let name = reader.name("the name of a setting")?;
     let name = if name == "timezone" { SessionSetting::TimeZone.as_str().to_owned() } else { name };
@@ -93,6 +97,7 @@ fn checked_value(
         SessionSetting::TimeZone => {
             Err(SqlError::unsupported(format!("the time zone '{text}'"), "use 'UTC'"))
         }
+        SessionSetting::SearchPath => Ok(text),
         SessionSetting::ApplicationName if text.len() <= SETTING_BYTES_MAX => Ok(text),
         SessionSetting::ApplicationName => Err(SqlError::TooLarge {
             what: "the application name in bytes",

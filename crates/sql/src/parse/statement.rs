@@ -234,7 +234,7 @@ pub struct Assignment {
     pub value: ast::Expr,
 }
 
-/// UPDATE table SET … [FROM …] [WHERE …] [ORDER BY …] [LIMIT n].
+/// [WITH …] UPDATE table SET … [FROM …] [WHERE …] [ORDER BY …] [LIMIT n].
 #[derive(Debug, Clone)]
 pub struct UpdateStatement {
     /// The target.
@@ -251,9 +251,11 @@ pub struct UpdateStatement {
     pub order_by: Vec<ast::OrderByExpr>,
     /// At most so many rows.
     pub limit: Option<ast::Expr>,
+    /// The queries in front of the statement.
+    pub with: Option<ast::With>,
 }
 
-/// DELETE FROM table [USING …] [WHERE …] [ORDER BY …] [LIMIT n].
+/// [WITH …] DELETE FROM table [USING …] [WHERE …] [ORDER BY …] [LIMIT n].
 #[derive(Debug, Clone)]
 pub struct DeleteStatement {
     /// The target.
@@ -268,6 +270,8 @@ pub struct DeleteStatement {
     pub order_by: Vec<ast::OrderByExpr>,
     /// At most so many rows.
     pub limit: Option<ast::Expr>,
+    /// The queries in front of the statement.
+    pub with: Option<ast::With>,
 }
 
 /// CREATE [USER | SHARED] TABLE.
@@ -347,11 +351,14 @@ pub enum SessionSetting {
     TimeZone,
     /// `application_name`: free text a client gives itself.
     ApplicationName,
+    /// `search_path`: the namespace of unqualified names; set by USE.
+    SearchPath,
 }
 
 impl SessionSetting {
     /// All settings.
-    pub const ALL: [Self; 3] = [Self::StatementTimeout, Self::TimeZone, Self::ApplicationName];
+    pub const ALL: [Self; 4] =
+        [Self::StatementTimeout, Self::TimeZone, Self::ApplicationName, Self::SearchPath];
 
     /// The name in SQL.
     pub fn as_str(self) -> &'static str {
@@ -359,6 +366,7 @@ impl SessionSetting {
             Self::StatementTimeout => "statement_timeout",
             Self::TimeZone => "time_zone",
             Self::ApplicationName => "application_name",
+            Self::SearchPath => "search_path",
         }
     }
 }

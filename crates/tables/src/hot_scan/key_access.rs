@@ -14,6 +14,7 @@ use std::ops::Bound;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use kalamdb_commons::UserId;
@@ -84,6 +85,18 @@ pub(crate) fn key_columns(layout: &TableLayout) -> Vec<KeyColumn> {
         .collect()
 }
 
+/// A condition as EXPLAIN shows it: texts in quotes, unlike columns.
+fn shown(filter: &Expr) -> Result<String> {
+    let quoted = filter.clone().transform_up(|expr| match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) => {
+            let text = format!("'{}'", text.replace('\'', "''"));
+            Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8(Some(text)), metadata)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(quoted.data.human_display().to_string())
+}
+
 /// Chooses how to reach the rows that match all `filters`.
 pub(crate) fn choose(
     view: &ReadView,
@@ -118,7 +131,7 @@ pub(crate) fn choose(
     for (position, filter) in filters.iter().enumerate() {
         let taken: Vec<&Taken> = taken.iter().filter(|taken| taken.filter == position).collect();
         if !taken.is_empty() {
-            chosen.bounds.push(filter.human_display().to_string());
+            chosen.bounds.push(shown(filter)?);
         }
         if !taken.iter().any(|taken| taken.entirely) {
             chosen.residual.push(filter.clone());

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
+use datafusion::common::ScalarValue;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use kalamdb_store::{ScanFilter, StoreError};
@@ -120,5 +121,19 @@ pub(super) fn remap_columns(
 
 /// The expressions as EXPLAIN shows them: column names without positions.
 pub(super) fn display(filters: &[Arc<dyn PhysicalExpr>]) -> Vec<String> {
-    filters.iter().map(|filter| fmt_sql(filter.as_ref()).to_string()).collect()
+    filters.iter().map(|filter| fmt_sql(quoted(filter).as_ref()).to_string()).collect()
+}
+
+/// The expression with its texts in quotes, to be shown: unlike columns.
+fn quoted(filter: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+    let quoted = Arc::clone(filter).transform_up(|expr| {
+        let Some(ScalarValue::Utf8(Some(text))) =
+            expr.downcast_ref::<Literal>().map(|literal| literal.value())
+        else {
+            return Ok(Transformed::no(expr));
+        };
+        let text = format!("'{}'", text.replace('\'', "''"));
+        Ok(Transformed::yes(Arc::new(Literal::new(ScalarValue::Utf8(Some(text))))))
+    });
+    quoted.data().unwrap_or_else(|_| Arc::clone(filter))
 }

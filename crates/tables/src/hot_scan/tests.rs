@@ -41,6 +41,19 @@ async fn equality_on_the_whole_key_is_a_lookup() {
 }
 
 #[tokio::test]
+async fn texts_are_told_from_columns() {
+    let database = Database::with_tables(&["CREATE TABLE words (a TEXT PRIMARY KEY, b TEXT)"]);
+    for (condition, shown) in [
+        ("a = 'a'", "bounds=[a = 'a']"),
+        ("a >= 'it''s'", "bounds=[a >= 'it''s']"),
+        ("b = 'b'", "filters=[b = 'b']"),
+    ] {
+        let line = scan_line(&database, &format!("SELECT a FROM words WHERE {condition}")).await;
+        assert!(line.contains(shown), "{condition}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn conditions_on_leading_key_columns_bound_the_scan() {
     let database = orders().await;
     let cases = [

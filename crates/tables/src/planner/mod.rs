@@ -4,11 +4,13 @@
 //! names are resolved against what the principal may see, scopes that name a system column read
 //! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
 
+mod exact_numbers;
 mod names;
 mod one_partition;
 mod plan_context;
 mod repeated_names;
 mod system_columns;
+mod table_wildcards;
 #[cfg(test)]
 mod tests;
 mod type_planner;
@@ -28,6 +30,8 @@ use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::Principal;
 use kalamdb_sql::{CatalogSnapshot, Statement};
 
+pub(crate) use self::exact_numbers::as_double;
+pub use self::exact_numbers::exact_decimal;
 pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;

@@ -49,7 +49,7 @@ impl Names {
         }
     }
 
-    /// The table called `name`, when the principal may read it.
+    /// The table called `name`; what the principal may not read is like what is not there.
     pub(crate) fn resolve(&self, name: &TableName) -> Result<Resolved, TablesError> {
         if let Some(catalog) = &name.catalog {
             check_catalog(catalog)?;
@@ -58,8 +58,7 @@ impl Names {
         if RESERVED_NAMESPACES.contains(&namespace) {
             return Ok(Resolved::System(SystemTable::find(namespace, &name.table)?));
         }
-        let entry = self.catalog.resolve_table(&self.principal, &self.default_namespace, name)?;
-        self.catalog.authorize_read(&self.principal, entry)?;
+        let entry = self.catalog.shown_table(&self.principal, &self.default_namespace, name)?;
         Ok(Resolved::Table(Arc::clone(entry)))
     }
 

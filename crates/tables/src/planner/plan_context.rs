@@ -21,6 +21,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
+use super::exact_numbers;
 use super::names::Names;
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::{MarkedTables, widen_scopes};
@@ -50,6 +51,8 @@ impl<'a> PlanContext<'a> {
     /// Plans a query as it was written.
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
         let mut query = query.clone();
+        super::table_wildcards::complete(&mut query)?;
+        exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;
         super::uuid_text::rewrite(self.plan_prepared(query)?)
     }
@@ -60,7 +63,8 @@ impl<'a> PlanContext<'a> {
     }
 
     /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
-    pub(crate) fn plan_expression(&self, expression: ast::Expr) -> Result<Expr> {
+    pub(crate) fn plan_expression(&self, mut expression: ast::Expr) -> Result<Expr> {
+        exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
         let expr = self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut context)?;
         super::uuid_text::rewrite_expression(expr)

@@ -13,7 +13,8 @@ use datafusion::common::{Column, TableReference};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 use datafusion::sql::sqlparser::ast::{
-    self, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, SetQuantifier,
+    self, AccessExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, SetQuantifier,
+    Subscript,
 };
 use kalamdb_sql::stored_name;
 
@@ -92,7 +93,7 @@ fn rename_items(select: &mut Select, ordered_by: &[String], renamed: &mut Rename
         .iter()
         .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     // The name of each item so far, and what has it.
-    let mut seen: HashMap<String, String> = HashMap::new();
+    let mut seen: HashMap<String, Seen> = HashMap::new();
     for item in &mut select.projection {
         let (name, alias, expr) = match item {
             SelectItem::UnnamedExpr(expr) => (name_of(expr), None, expr),
@@ -101,14 +102,17 @@ fn rename_items(select: &mut Select, ordered_by: &[String], renamed: &mut Rename
             }
             _ => continue,
         };
-        let sorts = ordered_by.contains(&name);
+        let named = alias.is_some() || is_name(expr);
+        let sorts = named && ordered_by.contains(&name);
         let shown = expr.to_string();
         let repeats = match seen.entry(name) {
             // By which of the two to sort nobody knows.
-            Entry::Occupied(first) if sorts && *first.get() != shown => continue,
+            Entry::Occupied(first) if sorts && first.get().named && first.get().shown != shown => {
+                continue;
+            }
             Entry::Occupied(_) => true,
             Entry::Vacant(place) => {
-                place.insert(shown);
+                place.insert(Seen { shown, named });
                 false
             }
         };
@@ -123,9 +127,32 @@ fn rename_items(select: &mut Select, ordered_by: &[String], renamed: &mut Rename
     }
 }
 
-/// What an item without an alias is called, near enough to find repetitions.
+/// An item of the select list.
+struct Seen {
+    shown: String,
+    /// Whether ORDER BY can mean it by its name.
+    named: bool,
+}
+
+fn is_name(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_))
+}
+
+/// What an item without an alias is called, near enough to find repetitions: a conversion as what
+/// it converts, a field of a struct as the field.
 fn name_of(expr: &ast::Expr) -> String {
     match expr {
+        ast::Expr::Nested(inner) | ast::Expr::Cast { expr: inner, .. } => name_of(inner),
+        ast::Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Subscript(Subscript::Index { index: ast::Expr::Value(value) })) => {
+                match &value.value {
+                    ast::Value::SingleQuotedString(field) => field.clone(),
+                    _ => expr.to_string().to_lowercase(),
+                }
+            }
+            Some(AccessExpr::Dot(field)) => name_of(field),
+            _ => expr.to_string().to_lowercase(),
+        },
         ast::Expr::Identifier(name) => stored_name(name),
         ast::Expr::CompoundIdentifier(parts) => parts.last().map(stored_name).unwrap_or_default(),
         other => other.to_string().to_lowercase(),

@@ -329,7 +329,7 @@ impl VisitorMut for NestedQueries<'_, '_> {
 }
 
 /// All relations of a FROM item, those in nested joins included.
-fn factors(table: &TableWithJoins) -> Vec<&TableFactor> {
+pub(super) fn factors(table: &TableWithJoins) -> Vec<&TableFactor> {
     let mut found = Vec::new();
     let mut pending = vec![&table.relation];
     pending.extend(table.joins.iter().map(|join| &join.relation));

@@ -125,11 +125,11 @@ fn hidden_namespaces_and_tables_are_not_suggested() {
     assert_eq!(snapshot.visible_namespaces(&principal(Role::Service)).len(), 3);
 
     let message =
-        |name: &TableName| snapshot.resolve_table(&user, "default", name).unwrap_err().to_string();
+        |name: &TableName| snapshot.shown_table(&user, "default", name).unwrap_err().to_string();
     assert!(!message(&TableName::qualified("vaul", "gold")).contains("vault"));
     assert!(!message(&TableName::qualified("app", "secre")).contains("secret"));
     assert!(message(&TableName::qualified("app", "opn")).contains("did you mean 'open'?"));
-    let error = snapshot.resolve_table(&root(), "app", &TableName::bare("secre")).unwrap_err();
+    let error = snapshot.shown_table(&root(), "app", &TableName::bare("secre")).unwrap_err();
     assert!(error.to_string().contains("did you mean 'secret'?"), "{error}");
 }
 

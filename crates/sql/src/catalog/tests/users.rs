@@ -37,29 +37,32 @@ fn root_is_made_once_and_keeps_its_password() {
 fn a_user_signs_in_until_altered_or_dropped() {
     let database = Database::new();
     let catalog = &database.catalog;
-    assert!(catalog.create_user(&root(), &new_user("alice", "pw", Role::User)).unwrap());
-    let error = catalog.create_user(&root(), &new_user("alice", "x", Role::User)).unwrap_err();
+    assert!(catalog.create_user(&root(), &new_user("alice", "the first one", Role::User)).unwrap());
+    let error =
+        catalog.create_user(&root(), &new_user("alice", "another one", Role::User)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    let mut again = new_user("alice", "x", Role::User);
+    let mut again = new_user("alice", "another one", Role::User);
     again.if_not_exists = true;
     assert!(!catalog.create_user(&root(), &again).unwrap());
 
-    let alice = catalog.verify_password("alice", "pw").unwrap();
+    let alice = catalog.verify_password("alice", "the first one").unwrap();
     assert_eq!((&*alice.user_name, alice.role), ("alice", Role::User));
-    catalog.alter_user(&root(), &alter("alice", Some("new"), Some(Role::Service))).unwrap();
-    assert!(catalog.verify_password("alice", "pw").is_err());
-    let altered = catalog.verify_password("alice", "new").unwrap();
+    catalog
+        .alter_user(&root(), &alter("alice", Some("the second one"), Some(Role::Service)))
+        .unwrap();
+    assert!(catalog.verify_password("alice", "the first one").is_err());
+    let altered = catalog.verify_password("alice", "the second one").unwrap();
     assert_eq!((altered.role, altered.user_id.clone()), (Role::Service, alice.user_id.clone()));
 
     let database = database.reopen();
     let catalog = &database.catalog;
-    assert_eq!(catalog.verify_password("alice", "new").unwrap(), altered);
+    assert_eq!(catalog.verify_password("alice", "the second one").unwrap(), altered);
     assert!(catalog.drop_user(&root(), "alice", false).unwrap());
     assert!(!catalog.drop_user(&root(), "alice", true).unwrap());
-    assert!(catalog.verify_password("alice", "new").is_err());
+    assert!(catalog.verify_password("alice", "the second one").is_err());
     // A new user of that name is another user, and does not see the old one's rows.
-    catalog.create_user(&root(), &new_user("alice", "pw", Role::User)).unwrap();
-    assert_ne!(catalog.verify_password("alice", "pw").unwrap().user_id, alice.user_id);
+    catalog.create_user(&root(), &new_user("alice", "the first one", Role::User)).unwrap();
+    assert_ne!(catalog.verify_password("alice", "the first one").unwrap().user_id, alice.user_id);
 }
 
 /// An unknown name costs as much as a wrong password, and is answered alike.
@@ -67,7 +70,7 @@ fn a_user_signs_in_until_altered_or_dropped() {
 fn unknown_users_are_answered_as_wrong_passwords_are() {
     let database = Database::new();
     let catalog = &database.catalog;
-    catalog.create_user(&root(), &new_user("alice", "pw", Role::User)).unwrap();
+    catalog.create_user(&root(), &new_user("alice", "the first one", Role::User)).unwrap();
     let measured = |name: &str| {
         let started = Instant::now();
         let error = catalog.verify_password(name, "wrong").unwrap_err();
@@ -93,23 +96,27 @@ fn nobody_gives_or_touches_a_role_above_its_own() {
     let catalog = &database.catalog;
     catalog.ensure_root("r").unwrap();
     let dba = principal(Role::Dba);
-    catalog.create_user(&dba, &new_user("other", "pw", Role::Dba)).unwrap();
+    catalog.create_user(&dba, &new_user("other", "the first one", Role::Dba)).unwrap();
     for error in [
         catalog
-            .create_user(&principal(Role::Service), &new_user("x", "x", Role::User))
+            .create_user(&principal(Role::Service), &new_user("x", "another one", Role::User))
             .unwrap_err(),
-        catalog.create_user(&dba, &new_user("x", "x", Role::System)).unwrap_err(),
-        catalog.alter_user(&dba, &alter("root", Some("mine"), None)).unwrap_err(),
+        catalog.create_user(&dba, &new_user("x", "another one", Role::System)).unwrap_err(),
+        catalog.alter_user(&dba, &alter("root", Some("one of mine"), None)).unwrap_err(),
         catalog.alter_user(&dba, &alter("other", None, Some(Role::System))).unwrap_err(),
-        catalog.alter_user(&principal(Role::User), &alter("other", Some("x"), None)).unwrap_err(),
+        catalog
+            .alter_user(&principal(Role::User), &alter("other", Some("another one"), None))
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     }
     for error in [
         catalog.drop_user(&root(), "root", false).unwrap_err(),
         catalog.alter_user(&root(), &alter("root", None, Some(Role::User))).unwrap_err(),
-        catalog.create_user(&root(), &new_user("a:b", "x", Role::User)).unwrap_err(),
+        catalog.create_user(&root(), &new_user("a:b", "another one", Role::User)).unwrap_err(),
         catalog.create_user(&root(), &new_user("x", "", Role::User)).unwrap_err(),
+        catalog.create_user(&root(), &new_user("x", "seven··", Role::User)).unwrap_err(),
+        catalog.alter_user(&root(), &alter("other", Some("seven.."), None)).unwrap_err(),
         catalog.create_user(&root(), &new_user("x", &"p".repeat(1025), Role::User)).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
@@ -120,10 +127,10 @@ fn nobody_gives_or_touches_a_role_above_its_own() {
 fn everybody_changes_its_own_password_but_not_its_role() {
     let database = Database::new();
     let catalog = &database.catalog;
-    catalog.create_user(&root(), &new_user("alice", "pw", Role::User)).unwrap();
-    let alice: Principal = catalog.verify_password("alice", "pw").unwrap();
-    catalog.alter_user(&alice, &alter("alice", Some("mine"), None)).unwrap();
-    assert!(catalog.verify_password("alice", "mine").is_ok());
+    catalog.create_user(&root(), &new_user("alice", "the first one", Role::User)).unwrap();
+    let alice: Principal = catalog.verify_password("alice", "the first one").unwrap();
+    catalog.alter_user(&alice, &alter("alice", Some("one of mine"), None)).unwrap();
+    assert!(catalog.verify_password("alice", "one of mine").is_ok());
     let error = catalog.alter_user(&alice, &alter("alice", None, Some(Role::Dba))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     let visible = catalog.snapshot().visible_users(&alice);
@@ -134,13 +141,13 @@ fn everybody_changes_its_own_password_but_not_its_role() {
 fn a_new_password_is_a_new_generation_of_credentials_and_a_new_role_is_not() {
     let database = Database::new();
     let catalog = &database.catalog;
-    catalog.create_user(&root(), &new_user("alice", "pw", Role::User)).unwrap();
+    catalog.create_user(&root(), &new_user("alice", "the first one", Role::User)).unwrap();
     let generation = || catalog.snapshot().user("alice").unwrap().credential_generation;
     assert_eq!(generation(), 0);
     catalog.alter_user(&root(), &alter("alice", None, Some(Role::Service))).unwrap();
     assert_eq!(generation(), 0);
     for expected in [1, 2] {
-        catalog.alter_user(&root(), &alter("alice", Some("pw"), None)).unwrap();
+        catalog.alter_user(&root(), &alter("alice", Some("the first one"), None)).unwrap();
         assert_eq!(generation(), expected);
     }
 }
@@ -149,8 +156,8 @@ fn a_new_password_is_a_new_generation_of_credentials_and_a_new_role_is_not() {
 fn no_password_or_hash_shows_in_debug() {
     let database = Database::new();
     let catalog = &database.catalog;
-    catalog.create_user(&root(), &new_user("alice", "hunter2", Role::User)).unwrap();
+    catalog.create_user(&root(), &new_user("alice", "hunter22", Role::User)).unwrap();
     let shown = format!("{:?}", catalog.snapshot());
     assert!(shown.contains("alice"));
-    assert!(!shown.contains("argon2") && !shown.contains("hunter2"), "{shown}");
+    assert!(!shown.contains("argon2") && !shown.contains("hunter22"), "{shown}");
 }

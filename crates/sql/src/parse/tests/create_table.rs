@@ -123,6 +123,8 @@ fn defaults_are_constants_and_a_few_functions() {
         ("(SELECT 1)", "in a default"),
         ("EXISTS (SELECT 1)", "in a default"),
         ("sum(1)", "the function SUM in a default"),
+        ("concat('a', 'b')", "the function CONCAT in a default is not supported, use one of NOW,"),
+        ("ulidd()", "the function ULIDD in a default is not supported, did you mean ULID()?"),
         ("nw()", "did you mean NOW()?"),
         ("$1", "takes no parameters"),
         ("now(), 1", "expected the end of the statement"),

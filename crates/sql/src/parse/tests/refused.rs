@@ -64,7 +64,7 @@ fn what_is_not_offered_is_refused_by_name() {
         ("SELECT * INTO s FROM t", "SELECT … INTO"),
         ("SELECT * FROM t TABLESAMPLE (10 PERCENT)", "TABLESAMPLE"),
         ("SELECT * FROM t FETCH FIRST 5 ROWS WITH TIES", "FETCH … WITH TIES / PERCENT"),
-        ("WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a", "INSERT inside a query"),
+        ("WITH a AS (INSERT INTO t VALUES (1)) DELETE FROM t", "INSERT inside a query"),
         ("WITH a AS (DELETE FROM t) SELECT 1", "DELETE inside a query"),
         ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "INSERT … ON CONFLICT"),
         ("INSERT INTO t VALUES (1) RETURNING *", "INSERT … RETURNING"),
