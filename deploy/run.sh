@@ -64,7 +64,9 @@ else
   jdbc_password="the-password-of-root"
 fi
 
-if ! namespaces=$("$kalamdb" sql "${sign_in[@]}" --no-timing --format csv -c 'SHOW NAMESPACES'); then
+show_namespaces=("$kalamdb" sql "${sign_in[@]}" --no-timing --format csv -c 'SHOW NAMESPACES')
+if ! namespaces=$("${show_namespaces[@]}" 2>"$scratch/stderr"); then
+  cat "$scratch/stderr" >&2
   echo "root cannot sign in, so nobody looked for the sample; KALAMDB_PASSWORD takes the password" >&2
 elif ! grep -qx chat <<<"$namespaces"; then
   echo "loading the sample namespace 'chat' from deploy/sample.sql"
