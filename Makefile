@@ -33,8 +33,7 @@ test: test-rust test-drivers ## all tests: Rust, then the drivers (Python, JDBC)
 test-rust: cargo packages ## the Rust tests: units, docs, and the real server as a child process
 	cargo test --workspace
 
-# The tests' own build makes the binary too; `cargo build` would choose other features and build
-# everything once more.
+# The tests' own build makes the binary too: nothing is compiled for the drivers alone.
 test-drivers: cargo packages ## the driver tests against the real server
 	@cargo test --workspace --no-run --quiet
 	@tests/drivers/run.sh $(VENV_STAMP)

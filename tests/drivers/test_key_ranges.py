@@ -150,10 +150,8 @@ def duck():
     connection.close()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", KEYS)
-def test_random_queries_agree(cursor, duck, namespace, name, seed):
-    key = KEYS[name]
+def load(cursor, duck, namespace, key, seed):
+    """The same random rows under `key` in a table `t` here and in DuckDB."""
     columns = ", ".join(f"{c} {sql}" for c, (sql, _) in COLUMNS.items())
     clause = f", PRIMARY KEY ({', '.join(key)})" if key else ""
     cursor.execute(f"CREATE TABLE {namespace}.t ({columns}{clause})")
@@ -162,6 +160,13 @@ def test_random_queries_agree(cursor, duck, namespace, name, seed):
     duck.register("incoming", rows)
     duck.execute(f"CREATE SCHEMA {namespace}")
     duck.execute(f"CREATE TABLE {namespace}.t AS SELECT * FROM incoming")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", KEYS)
+def test_random_queries_agree(cursor, duck, namespace, name, seed):
+    key = KEYS[name]
+    load(cursor, duck, namespace, key, seed)
     maker = Maker(key, seed)
     for _ in range(QUERIES_A_SEED):
         sql, ordered = maker.query(f"{namespace}.t")
@@ -175,14 +180,7 @@ def test_random_queries_agree(cursor, duck, namespace, name, seed):
 @pytest.mark.parametrize("name", KEYS)
 def test_random_changes_agree(cursor, duck, namespace, name, seed):
     key = KEYS[name]
-    columns = ", ".join(f"{c} {sql}" for c, (sql, _) in COLUMNS.items())
-    clause = f", PRIMARY KEY ({', '.join(key)})" if key else ""
-    cursor.execute(f"CREATE TABLE {namespace}.t ({columns}{clause})")
-    rows = make_rows(key, seed)
-    cursor.adbc_ingest("t", rows, "append", db_schema_name=namespace)
-    duck.register("incoming", rows)
-    duck.execute(f"CREATE SCHEMA {namespace}")
-    duck.execute(f"CREATE TABLE {namespace}.t AS SELECT * FROM incoming")
+    load(cursor, duck, namespace, key, seed)
     maker = Maker(key, seed + 1000)
     for i in range(20):
         where = maker.predicate()

@@ -78,3 +78,16 @@ fn has_subquery(expr: &Expr) -> Result<bool> {
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_one_the_whole_optimizer_has() {
+        let whole = crate::simplify::optimizer_rules();
+        let names: Vec<_> =
+            of_one_table(&whole).rules.iter().map(|r| r.name().to_owned()).collect();
+        assert_eq!(names.len(), RULES_OF_ONE_TABLE.len(), "{names:?}");
+    }
+}

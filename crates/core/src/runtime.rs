@@ -1,7 +1,8 @@
 //! The threads that run query plans, apart from those that answer RPCs.
 //!
-//! A heavy plan never delays a heartbeat: plans are built *and* polled here, and batches reach
-//! the caller through a bounded channel. Dropping the receiving end aborts the plan.
+//! A heavy plan never delays a heartbeat: plans are optimized and polled here, and batches reach
+//! the caller through a bounded channel. Only short texts are parsed and analyzed where they
+//! arrive. Dropping the receiving end aborts the plan.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -30,7 +30,7 @@ use tonic::transport::server::{Connected, TcpIncoming};
 use crate::origin::Origin;
 
 /// How long no connection is accepted after an attempt failed, for want of file handles, say.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bounds of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
+use crate::connections::ACCEPT_PAUSE;
 
 /// Bytes of a request's head.
 const REQUEST_BYTES_MAX: usize = 8 << 10;
@@ -92,7 +93,7 @@ impl Probes {
                     Ok((stream, peer)) => self.spawn_answer(stream, peer, &permits),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a metrics connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
             }

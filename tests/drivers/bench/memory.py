@@ -11,7 +11,7 @@ SMALL_READS = 1_000
 
 
 def run(setting: Setting, report: Report) -> None:
-    """A server restarted on the loaded directory, so that nothing but the reads shows."""
+    """What loading and scanning left, then the reads alone on a server that is started anew."""
     report.section("Resident memory")
     new = {"new server": setting.new_mib}
     rows = f"{setting.rows:,} rows"

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use kalamdb_commons::ErrorKind;
 
 use super::{Fixture, bound, ingest, stream};
-use crate::IngestIfExists;
+use crate::{EngineError, IngestIfExists};
 
 /// How long what happens at once may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -21,6 +21,9 @@ const COMPARING: [&str; 2] = [
     "SELECT count(*) FROM generate_series(1, 100000) a JOIN generate_series(1, 100000) b \
      ON a.value / 1000000 = b.value / 1000000 AND a.value + b.value = 3",
 ];
+
+/// More rows than are held ready for a reader.
+const MANY_ROWS: &str = "SELECT value FROM generate_series(1, 1000000)";
 
 /// Waits until nothing reads any more.
 async fn no_view_is_open(db: &Fixture) {
@@ -85,15 +88,19 @@ async fn joins_in_slices_have_every_row_once() {
     }
 }
 
+/// What a reader is told who takes one batch and comes back once nothing is kept for it.
+async fn of_a_reader_that_stops(db: &Fixture) -> EngineError {
+    let prepared = db.engine.prepare(&db.session, MANY_ROWS).await.unwrap();
+    let mut stalled = db.engine.query(&db.session, &prepared, None, None).await.unwrap();
+    stalled.batches.next().await.unwrap().unwrap();
+    no_view_is_open(db).await;
+    stalled.batches.try_collect::<Vec<_>>().await.unwrap_err()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_is_not_waited_for_and_told() {
     let db = Fixture::with(|settings| settings.stall_max = Duration::from_millis(50));
-    let sql = "SELECT value FROM generate_series(1, 1000000)";
-    let prepared = db.engine.prepare(&db.session, sql).await.unwrap();
-    let mut stalled = db.engine.query(&db.session, &prepared, None, None).await.unwrap();
-    stalled.batches.next().await.unwrap().unwrap();
-    no_view_is_open(&db).await;
-    let error = stalled.batches.try_collect::<Vec<_>>().await.unwrap_err();
+    let error = of_a_reader_that_stops(&db).await;
     assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
 }
 
@@ -102,18 +109,14 @@ async fn no_statement_keeps_what_it_reads_for_longer_than_it_may() {
     let db = Fixture::with(|settings| settings.view_age_max = Duration::from_millis(300));
     db.run("CREATE TABLE t (id BIGINT); SET statement_timeout = 0").await.unwrap();
     // One that waits for its reader, one that computes, one that writes.
-    let sql = "SELECT value FROM generate_series(1, 1000000)";
-    let prepared = db.engine.prepare(&db.session, sql).await.unwrap();
-    let mut stalled = db.engine.query(&db.session, &prepared, None, None).await.unwrap();
-    stalled.batches.next().await.unwrap().unwrap();
-    no_view_is_open(&db).await;
-    let error = stalled.batches.try_collect::<Vec<_>>().await.unwrap_err();
+    let error = of_a_reader_that_stops(&db).await;
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
     let error = db.rows(COMPARING[0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
     let error = db.run(&format!("INSERT INTO t {}", COMPARING[0])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
     // One that reads a state kept for it, too late.
+    let prepared = db.engine.prepare(&db.session, MANY_ROWS).await.unwrap();
     let pinned = db.engine.pin().unwrap();
     let late = async {
         loop {

@@ -14,6 +14,7 @@ pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Rows looked at before a batch is handed out, be it an empty one: whoever drives the scan
 /// must get the chance to stop it.
 pub(super) const ROWS_PER_CALL_MAX: usize = 1 << 19;
+
 /// The rows of the key range, in the direction of the scan.
 pub(super) struct Rows {
     iter: OwnedIter,

@@ -3,7 +3,7 @@
 use kalamdb_commons::{ErrorKind, Role};
 
 use super::{Database, create, principal, root};
-use crate::{Access, TableName};
+use crate::{Access, Catalog, TableName};
 
 const TABLES: [&str; 4] = [
     "CREATE USER TABLE app.own (a INT)",
@@ -110,13 +110,18 @@ fn users_create_user_tables_only() {
     }
 }
 
+/// Makes a table that users may not see, the only one of its namespace.
+fn hide_gold(catalog: &Catalog) {
+    catalog.create_namespace(&root(), "vault", false).unwrap();
+    let sql = "CREATE TABLE vault.gold (a INT) WITH (ACCESS_LEVEL = 'restricted')";
+    catalog.create_table(&root(), "default", &create(sql)).unwrap();
+}
+
 #[test]
 fn hidden_namespaces_and_tables_are_not_suggested() {
     let database = database();
     let catalog = &database.catalog;
-    catalog.create_namespace(&root(), "vault", false).unwrap();
-    let sql = "CREATE TABLE vault.gold (a INT) WITH (ACCESS_LEVEL = 'restricted')";
-    catalog.create_table(&root(), "default", &create(sql)).unwrap();
+    hide_gold(catalog);
     let snapshot = catalog.snapshot();
     let user = principal(Role::User);
     let seen: Vec<String> =
@@ -137,9 +142,7 @@ fn hidden_namespaces_and_tables_are_not_suggested() {
 fn what_may_not_be_read_is_shown_as_what_is_not_there() {
     let database = database();
     let catalog = &database.catalog;
-    catalog.create_namespace(&root(), "vault", false).unwrap();
-    let sql = "CREATE TABLE vault.gold (a INT) WITH (ACCESS_LEVEL = 'restricted')";
-    catalog.create_table(&root(), "default", &create(sql)).unwrap();
+    hide_gold(catalog);
     let snapshot = catalog.snapshot();
     let user = principal(Role::User);
     let shown = |who, namespace: &str, table: &str| {
