@@ -1,16 +1,21 @@
 //! SQL behaviour as text: every `tests/slt/*.slt` runs over Flight SQL, as prepared statements,
-//! the way the drivers send them.
+//! the way the drivers send them, and in process, against an engine without a wire.
 
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
+use kalamdb_core::{Engine, EngineError, EngineSettings, Session, StatementKind};
+use kalamdb_server::status;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tonic::Status;
 
 use crate::client::Client;
-use crate::rows::{Row, Value};
+use crate::rows::{Row, Value, rows};
 use crate::server::Server;
 
 /// Where the files are.
@@ -31,6 +36,12 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        Self(status::from_engine(&error))
+    }
+}
+
 #[async_trait]
 impl AsyncDB for FlightSql {
     type Error = Refusal;
@@ -40,8 +51,7 @@ impl AsyncDB for FlightSql {
         let mut prepared = self.0.prepare(sql).await.map_err(Refusal)?;
         let output = if prepared.returns_rows() {
             let rows = prepared.query(None).await.map_err(Refusal)?;
-            let types = vec![DefaultColumnType::Any; prepared.columns()];
-            DBOutput::Rows { types, rows: rows.iter().map(show).collect() }
+            answer(prepared.columns(), &rows)
         } else {
             let count = prepared.update(None).await.map_err(Refusal)?;
             DBOutput::StatementComplete(count.unsigned_abs())
@@ -61,6 +71,44 @@ impl AsyncDB for FlightSql {
     }
 }
 
+/// A session of an engine in this process.
+struct InProcess {
+    engine: Arc<Engine>,
+    session: Arc<Session>,
+}
+
+#[async_trait]
+impl AsyncDB for InProcess {
+    type Error = Refusal;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refusal> {
+        let prepared = self.engine.prepare(&self.session, sql).await?;
+        if prepared.kind() == StatementKind::Update {
+            let count = self.engine.execute(&self.session, &prepared, None).await?;
+            return Ok(DBOutput::StatementComplete(count));
+        }
+        let result = self.engine.query(&self.session, &prepared, None, None).await?;
+        let batches: Vec<_> = result.batches.try_collect().await?;
+        Ok(answer(prepared.schema().fields().len(), &rows(&batches)))
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn engine_name(&self) -> &str {
+        "kalamdb"
+    }
+
+    async fn sleep(duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+fn answer(columns: usize, rows: &[Row]) -> DBOutput<DefaultColumnType> {
+    let types = vec![DefaultColumnType::Any; columns];
+    DBOutput::Rows { types, rows: rows.iter().map(show).collect() }
+}
+
 /// A row as the files show it.
 fn show(row: &Row) -> Vec<String> {
     row.iter()
@@ -73,8 +121,32 @@ fn show(row: &Row) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_file_holds() {
+async fn every_file_holds_over_flight_sql() {
     let server = Server::start();
+    run_files(async || FlightSql(server.root().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_file_holds_in_process() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let mut settings = EngineSettings::new(data_dir.path());
+    settings.root_password = Some("nobody signs in here".into());
+    let engine = Engine::open(settings).unwrap();
+    let root = engine.principal("root").unwrap();
+    run_files(async || InProcess {
+        engine: Arc::clone(&engine),
+        session: engine.session(root.clone()),
+    })
+    .await;
+    engine.close();
+}
+
+/// Runs every file, each in a session of its own, and tells all that fail.
+async fn run_files<D, F>(session: impl Fn() -> F)
+where
+    D: AsyncDB<Error = Refusal, ColumnType = DefaultColumnType>,
+    F: Future<Output = D>,
+{
     let mut files: Vec<PathBuf> = std::fs::read_dir(DIRECTORY)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -84,11 +156,7 @@ async fn every_file_holds() {
     assert!(!files.is_empty(), "no files in {DIRECTORY}");
     let mut faults = Vec::new();
     for file in &files {
-        let root = server.root().await;
-        let mut runner = Runner::new(|| {
-            let root = root.clone();
-            async move { Ok(FlightSql(root)) }
-        });
+        let mut runner = Runner::new(async || Ok(session().await));
         if let Err(fault) = runner.run_file_async(file).await {
             faults.push(fault.display(false).to_string());
         }
