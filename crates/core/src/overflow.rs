@@ -22,6 +22,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use self::arithmetic::Operation;
 pub(crate) use self::sum::checked_sum;
+use crate::keep_names::rewrite_expressions;
 
 /// Puts checked arithmetic in the place of the operators. To run when types are settled.
 #[derive(Debug)]
@@ -34,8 +35,7 @@ impl AnalyzerRule for CheckedArithmetic {
                 return Ok(Transformed::no(node));
             }
             let schema = merge_schema(&node.inputs());
-            // The functions have the operators' names, so no column changes its own.
-            node.map_expressions(|expr| expr.transform_up(|expr| Ok(checked(expr, &schema))))
+            rewrite_expressions(node, |expr| Ok(checked(expr, &schema)))
         })
         .data()
     }

@@ -18,13 +18,17 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use kalamdb_commons::limits::BATCH_ROWS;
 
+use crate::grouping_sets::GroupingSets;
 use crate::membership::Membership;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
+use crate::truth_tests::TruthTests;
 use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
@@ -48,13 +52,24 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         .with_analyzer_rule(Arc::new(NullableSubqueries))
         .with_analyzer_rule(Arc::new(Membership))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
-        .with_physical_optimizer_rule(Arc::new(kalamdb_tables::OnePartition))
+        .with_analyzer_rule(Arc::new(TruthTests))
+        .with_analyzer_rule(Arc::new(GroupingSets))
+        .with_physical_optimizer_rules(physical_optimizer_rules())
         .build();
     for function in kalamdb_tables::scalar_functions(Arc::clone(&settings.clock)) {
         state.register_udf(function)?;
     }
     state.register_udaf(Arc::new(checked_sum()))?;
     Ok(state)
+}
+
+/// The engine's rules, and ours in their places.
+fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let sorted = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    rules.insert(sorted.map_or(0, |place| place + 1), Arc::new(kalamdb_tables::MergedOrder));
+    rules.push(Arc::new(kalamdb_tables::OnePartition));
+    rules
 }
 
 /// Optimizes and runs what `planning` planned, with the same limits.

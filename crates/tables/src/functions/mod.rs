@@ -14,6 +14,7 @@ use kalamdb_commons::Clock;
 pub(crate) use self::assign_cast::AssignCast;
 pub(crate) use self::session_values::{SESSION_VALUES, session_value};
 pub(crate) use self::uuid_text::{to_uuid, uuid_text};
+use crate::planner::named_cast;
 
 /// KalamDB's own scalar functions: `version()`, `uuid_v7()`, `ulid()`, `snowflake_id()`,
 /// `to_uuid(text)`, `uuid_text(uuid)`, and the bounded ones. Made once per process and registered
@@ -24,6 +25,6 @@ pub(crate) use self::uuid_text::{to_uuid, uuid_text};
 pub fn scalar_functions(clock: Arc<dyn Clock>) -> Vec<Arc<ScalarUDF>> {
     let ids = ids::functions(&clock).into_iter();
     let bounded = bounded::functions();
-    let others = [session_values::version(), to_uuid(), uuid_text()];
+    let others = [session_values::version(), to_uuid(), uuid_text(), named_cast()];
     ids.chain(others).chain(bounded).map(Arc::new).collect()
 }

@@ -5,6 +5,8 @@
 //! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
 
 mod exact_numbers;
+mod merged_order;
+mod named_casts;
 mod names;
 mod one_partition;
 mod plan_context;
@@ -32,6 +34,8 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
+pub use self::merged_order::MergedOrder;
+pub(crate) use self::named_casts::named_cast;
 pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use kalamdb_sql::stored_name;
 
+use super::named_casts;
 use super::plan_context::PlanContext;
 
 /// How the names begin that are given while planning.
@@ -44,14 +45,19 @@ impl PlanContext<'_> {
         let mut renamed = Renamed::new();
         let ordered_by = ordered_by(&query);
         rename(&mut query.body, &ordered_by, &mut renamed);
-        if renamed.is_empty() {
-            return Err(error);
+        if !renamed.is_empty()
+            && let Ok(plan) = self.plan_query(&query)
+        {
+            return Ok((plan, renamed));
         }
-        // When it fails all the same, something else is wrong with what was written.
-        match self.plan_query(&query) {
-            Ok(plan) => Ok((plan, renamed)),
-            Err(_) => Err(error),
+        if named_casts::is_repetition(&error)
+            && named_casts::name_casts(&mut query)
+            && let Ok(plan) = self.plan_query(&query)
+        {
+            return Ok((plan, renamed));
         }
+        // Something else is wrong with what was written.
+        Err(error)
     }
 }
 
