@@ -17,7 +17,7 @@ REQUIREMENTS := tests/drivers/requirements.txt
 PYTHON_OLDEST := 3.11
 RUST_OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help run build test test-rust test-drivers lint bench crash clean cargo packages
+.PHONY: help run build test test-rust test-drivers lint bench crash differential clean cargo packages
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -67,6 +67,10 @@ bench: cargo packages $(VENV_STAMP) ## the benchmarks, with an optimised build
 	cargo build --release --workspace --bins --examples
 	cargo bench --workspace --bench '*'
 	$(VENV)/bin/python tests/drivers/bench/run.py --binary "$(CARGO_TARGET_DIR)/release/kalamdb"
+
+differential: cargo packages $(VENV_STAMP) ## thousands of random statements beside DuckDB
+	cargo build --workspace --bins
+	cd tests/drivers && ../../$(VENV)/bin/python -m differential.run
 
 clean: ## removes what was built, and the Python environment; never data
 	cargo clean

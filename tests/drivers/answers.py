@@ -41,7 +41,7 @@ def _same(left, right) -> bool:
 def _sort_key(row: tuple):
     """Sorts by everything that compares exactly first, floats last, so that an unordered answer
     lines up although its floats differ in the last place."""
-    exact = [(v is None, type(v).__name__, str(v)) for v in row if not isinstance(v, float)]
+    exact = [("float", "") if isinstance(v, float) else (type(v).__name__, str(v)) for v in row]
     floats = [v if not math.isnan(v) else math.inf for v in row if isinstance(v, float)]
     return (exact, floats)
 

@@ -1,7 +1,10 @@
 """Every column type keeps every value: as a literal, a bound parameter, ingested, and as a key."""
 
 import datetime
+import json
+import os
 import struct
+import subprocess
 from decimal import Decimal
 
 import duckdb
@@ -9,6 +12,7 @@ import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error
 
+from server import ROOT_PASSWORD
 from type_cases import ALIASES, CASES, FOREIGN, TypeCase
 
 each_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.sql)
@@ -374,3 +378,53 @@ def test_decimals_meet_numbers_as_in_duckdb(cursor, namespace, expression):
     cursor.execute(f"SELECT {expression} FROM {namespace}.m ORDER BY id")
     judged = judge.execute(f"SELECT {expression} FROM m ORDER BY id").fetchall()
     assert cursor.fetchall() == judged
+
+
+def shown_by_the_shell(server, sql: str, layout: str) -> str:
+    """What `kalamdb sql` prints."""
+    arguments = ["sql", "--uri", server.uri, "--no-timing", "--format", layout, "-c", sql]
+    environment = {**os.environ, "KALAMDB_PASSWORD": ROOT_PASSWORD}
+    done = subprocess.run(
+        [server.binary, *arguments], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def as_json(value):
+    """A nested value as JSON has it."""
+    if isinstance(value, dict):
+        return {name: as_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    if isinstance(value, datetime.datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return float(value) if isinstance(value, Decimal) else value
+
+
+@each_type
+def test_what_the_shell_shows_reads_back(shared_server, cursor, namespace, table, case):
+    values = case.array()
+    rows = pa.table({"k": pa.array(range(len(values)), pa.int32()), "v": values})
+    cursor.adbc_ingest("t", rows, "append", db_schema_name=namespace)
+    if pa.types.is_nested(case.arrow):
+        shown = json.loads(
+            shown_by_the_shell(shared_server, f"SELECT v FROM {table} ORDER BY k", "json")
+        )
+        assert [row["v"] for row in shown] == [as_json(value) for value in values.to_pylist()]
+        return
+    shown = shown_by_the_shell(shared_server, f"SELECT k, v FROM {table} ORDER BY k", "csv")
+    header, *lines = shown.rstrip("\n").split("\n")
+    assert header == "k,v"
+    for line in lines:
+        k, _, cell = line.partition(",")
+        if cell.startswith('"'):
+            cell = cell[1:-1].replace('""', '"')
+        elif cell == "":
+            cursor.execute(f"INSERT INTO {table} VALUES ({k} + 1000, NULL)")
+            continue
+        literal = "'" + cell.replace("'", "''") + "'"
+        literal = f"X{literal}" if case.sql == "BYTES" else literal
+        cursor.execute(f"INSERT INTO {table} VALUES ({k} + 1000, {literal})")
+    cursor.execute(f"DELETE FROM {table} WHERE k < 1000")
+    assert_holds(cursor, table, case, values)

@@ -1,0 +1,1 @@
+"""Random statements that must answer as DuckDB does."""
