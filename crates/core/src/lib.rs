@@ -52,6 +52,8 @@ mod secrets;
 mod session;
 mod session_state;
 mod settings;
+mod show_functions;
+mod show_stats;
 mod simplify;
 mod update;
 mod view_age;
