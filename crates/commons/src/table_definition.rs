@@ -293,3 +293,25 @@ impl TableDefinition {
         Arc::new(Schema::new_with_metadata(fields, HashMap::new()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What earlier releases wrote has neither lengths nor checks, and fewer options.
+    #[test]
+    fn definitions_of_earlier_releases_are_read() {
+        let stored = r#"{"id":1,"namespace_id":1,"namespace":"n","name":"t","table_type":"shared",
+            "created_by":"root","created_at_us":5,"updated_at_us":6,"schema_version":1,
+            "next_column_id":2,"columns":[{"id":1,"name":"a","column_type":"text","nullable":true,
+            "default":null,"comment":null}],"primary_key":[],"options":{"access_level":"private",
+            "durability":"sync","deleted_retention_hours":168,"ttl_seconds":null},"comment":null}"#;
+        let table: TableDefinition = serde_json::from_str(stored).unwrap();
+        assert_eq!(table.columns[0].length_max, None);
+        assert!(table.checks.is_empty());
+        assert_eq!(table.options, TableOptions::default());
+        let again: TableDefinition =
+            serde_json::from_str(&serde_json::to_string(&table).unwrap()).unwrap();
+        assert_eq!(again, table);
+    }
+}
