@@ -48,6 +48,11 @@ impl EngineError {
         if error.is_cancelled() {
             return Self::new(ErrorKind::Cancelled, "the statement was cancelled");
         }
+        Self::defect()
+    }
+
+    /// For a statement that panicked.
+    pub(crate) fn defect() -> Self {
         Self::new(
             ErrorKind::Internal,
             "the statement hit a defect in the server and was stopped; the log has the details",

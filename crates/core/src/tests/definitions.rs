@@ -67,6 +67,31 @@ async fn a_new_table_of_an_old_name_has_its_own_checks() {
 }
 
 #[tokio::test]
+async fn what_show_create_table_says_makes_the_same_table() {
+    let fixture = Fixture::new();
+    let table = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(3) CHECK (v <> 'no' AND v LIKE '%'), \
+                 CONSTRAINT \"a b\" CHECK (id BETWEEN 1 AND 5)) COMMENT 'it''s' \
+                 WITH (FLUSH_POLICY = 'rows:5,bytes:9', COMPRESSION = 'snappy')";
+    fixture.run(table).await.unwrap();
+    let shown = async || {
+        let rows = fixture.rows("SHOW CREATE TABLE t").await.unwrap();
+        let texts = rows.column(1).as_any().downcast_ref::<StringArray>().unwrap().clone();
+        texts.value(0).to_owned()
+    };
+    let text = shown().await;
+    fixture.run("DROP TABLE t").await.unwrap();
+    fixture.run(&text).await.unwrap();
+    assert_eq!(shown().await, text);
+    for (rows, sqlstate) in
+        [("(1, 'no')", "23514"), ("(6, 'a')", "23514"), ("(1, 'abcd')", "22001")]
+    {
+        let error = fixture.run(&format!("INSERT INTO t VALUES {rows}")).await.unwrap_err();
+        assert_eq!(error.sqlstate(), sqlstate, "{error}");
+    }
+    fixture.run("INSERT INTO t VALUES (1, 'yes')").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_statement_prepared_before_a_namespace_was_renamed_says_so() {
     let fixture = Fixture::new();
     fixture.run("CREATE NAMESPACE n; CREATE TABLE n.t (id BIGINT)").await.unwrap();

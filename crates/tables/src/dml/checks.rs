@@ -105,7 +105,11 @@ impl CheckPlans {
         let expr = self.state.create_physical_expr(expr, schema)?;
         match expr.data_type(schema.as_arrow())? {
             DataType::Boolean | DataType::Null => Ok(expr),
-            other => Err(refused(check, &format!("it gives {other}, not BOOLEAN")).into()),
+            other => Err(refused(
+                check,
+                &format!("it gives {other}, not BOOLEAN; compare it with something"),
+            )
+            .into()),
         }
     }
 }
@@ -126,11 +130,14 @@ fn refuse_changing(check: &CheckConstraint, expr: &Expr) -> Result<(), TablesErr
                 let name = function.name();
                 let of_session = SESSION_VALUES.contains(&name);
                 if of_session || function.func.signature().volatility != Volatility::Immutable {
-                    found = Some(format!("{name}() gives another value another time"));
+                    found = Some(format!(
+                        "{name}() gives another value another time, use the row's values alone"
+                    ));
                 }
             }
             Expr::AggregateFunction(function) => {
-                found = Some(format!("{}() is over many rows", function.func.name()));
+                found =
+                    Some(format!("{}() is over many rows, a check sees one", function.func.name()));
             }
             _ => {}
         }
@@ -145,8 +152,7 @@ fn refuse_changing(check: &CheckConstraint, expr: &Expr) -> Result<(), TablesErr
 
 fn refused(check: &CheckConstraint, reason: &str) -> TablesError {
     TablesError::invalid(format!(
-        "the check constraint {} CHECK ({}) cannot be: {reason}, use a condition on the row's \
-         values alone",
+        "the check constraint {} CHECK ({}) cannot be: {reason}",
         quote_name(&check.name),
         check.expression
     ))
@@ -174,7 +180,11 @@ pub fn check_constraints(plans: &CheckPlans, table: &CreateTable) -> Result<(), 
             DataFusionError::External(inner) if inner.is::<TablesError>() => {
                 TablesError::from(DataFusionError::External(inner))
             }
-            other => refused(check, &other.strip_backtrace()),
+            other => {
+                let reason = other.strip_backtrace();
+                let reason = reason.trim_start_matches("Error during planning: ");
+                refused(check, reason.trim_start_matches("Arrow error: "))
+            }
         })?;
     }
     Ok(())

