@@ -32,5 +32,6 @@ pub use ids::{ColumnId, CommitSeq, Generation, NamespaceId, TableId, UserId};
 pub use role::{Principal, Role};
 pub use string_interner::intern;
 pub use table_definition::{
-    AccessLevel, ColumnDefinition, Durability, TableDefinition, TableOptions, TableType,
+    AccessLevel, CheckConstraint, ColumnDefinition, Compression, Durability, FlushPolicy,
+    TableDefinition, TableOptions, TableType, declared_type,
 };

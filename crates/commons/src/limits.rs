@@ -20,6 +20,10 @@ pub const ROW_BYTES_MAX: usize = 64 << 20;
 pub const TABLE_COLUMNS_MAX: usize = 1000;
 /// Bytes of an identifier.
 pub const NAME_BYTES_MAX: usize = 128;
+/// CHECK constraints of one table.
+pub const TABLE_CHECKS_MAX: usize = 100;
+/// Bytes of the text of COMMENT ON.
+pub const COMMENT_BYTES_MAX: usize = 16 << 10;
 /// Bytes of one SQL text.
 pub const SQL_BYTES_MAX: usize = 1 << 20;
 /// Names the string interner keeps.

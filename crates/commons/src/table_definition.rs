@@ -1,6 +1,7 @@
 //! What a table is: its columns, its key, its options.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -70,6 +71,68 @@ pub enum Durability {
     },
 }
 
+/// How rows are compressed once they leave the hot tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Snappy.
+    Snappy,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// Every way there is.
+    pub const ALL: [Self; 3] = [Self::None, Self::Snappy, Self::Zstd];
+
+    /// The name used in SQL and in system tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Snappy => "snappy",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// When rows are to leave the hot tier: whichever bound is reached first. It is kept with the
+/// table; nothing moves rows before there is a tier to move them to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlushPolicy {
+    /// After so many rows.
+    pub rows: Option<u64>,
+    /// After so many seconds.
+    pub interval_seconds: Option<u64>,
+    /// After so many bytes.
+    pub bytes: Option<u64>,
+}
+
+/// As the option is written: `rows:1000,interval:60,bytes:1048576`.
+impl fmt::Display for FlushPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts =
+            [("rows", self.rows), ("interval", self.interval_seconds), ("bytes", self.bytes)];
+        let parts = parts.into_iter().filter_map(|(name, bound)| Some((name, bound?)));
+        for (position, (name, bound)) in parts.enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(f, "{comma}{name}:{bound}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A condition every row of a table meets, or is NULL for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckConstraint {
+    /// Its name, unique in the table.
+    pub name: String,
+    /// The condition as SQL text.
+    pub expression: String,
+}
+
 /// The WITH options of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -82,6 +145,10 @@ pub struct TableOptions {
     pub deleted_retention_hours: u32,
     /// Seconds a STREAM row lives.
     pub ttl_seconds: Option<u64>,
+    /// When rows are to leave the hot tier.
+    pub flush_policy: Option<FlushPolicy>,
+    /// How rows are to be compressed outside the hot tier.
+    pub compression: Option<Compression>,
 }
 
 /// Hours a deleted row is kept unless the table says otherwise.
@@ -94,6 +161,8 @@ impl Default for TableOptions {
             durability: Durability::default(),
             deleted_retention_hours: DELETED_RETENTION_HOURS_DEFAULT,
             ttl_seconds: None,
+            flush_policy: None,
+            compression: None,
         }
     }
 }
@@ -109,6 +178,9 @@ pub struct ColumnDefinition {
     pub column_type: ColumnType,
     /// False for NOT NULL and for key columns.
     pub nullable: bool,
+    /// The most characters of a text, or bytes of BYTES; no bound when not given.
+    #[serde(default)]
+    pub length_max: Option<u32>,
     /// The DEFAULT expression as SQL text.
     pub default: Option<String>,
     /// The COMMENT ON text.
@@ -123,6 +195,7 @@ impl ColumnDefinition {
             name: crate::intern(name),
             column_type,
             nullable: true,
+            length_max: None,
             default: None,
             comment: None,
         }
@@ -134,9 +207,23 @@ impl ColumnDefinition {
         self
     }
 
+    /// The type as declared: what CREATE TABLE reads back.
+    pub fn declared_type(&self) -> String {
+        declared_type(&self.column_type, self.length_max)
+    }
+
     /// The Arrow field of the column, extension type included.
     pub fn to_field(&self) -> Field {
         self.column_type.to_field(&self.name, self.nullable)
+    }
+}
+
+/// The SQL name of a type with the bound on the length of its values.
+pub fn declared_type(column_type: &ColumnType, length_max: Option<u32>) -> String {
+    match (column_type, length_max) {
+        (ColumnType::Text, Some(length)) => format!("VARCHAR({length})"),
+        (ColumnType::Bytes, Some(length)) => format!("VARBINARY({length})"),
+        (other, _) => other.to_string(),
     }
 }
 
@@ -171,6 +258,9 @@ pub struct TableDefinition {
     pub options: TableOptions,
     /// The COMMENT ON text.
     pub comment: Option<String>,
+    /// What every row meets.
+    #[serde(default)]
+    pub checks: Vec<CheckConstraint>,
 }
 
 impl TableDefinition {
@@ -201,5 +291,27 @@ impl TableDefinition {
     pub fn arrow_schema(&self) -> SchemaRef {
         let fields: Vec<Field> = self.columns.iter().map(ColumnDefinition::to_field).collect();
         Arc::new(Schema::new_with_metadata(fields, HashMap::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What earlier releases wrote has neither lengths nor checks, and fewer options.
+    #[test]
+    fn definitions_of_earlier_releases_are_read() {
+        let stored = r#"{"id":1,"namespace_id":1,"namespace":"n","name":"t","table_type":"shared",
+            "created_by":"root","created_at_us":5,"updated_at_us":6,"schema_version":1,
+            "next_column_id":2,"columns":[{"id":1,"name":"a","column_type":"text","nullable":true,
+            "default":null,"comment":null}],"primary_key":[],"options":{"access_level":"private",
+            "durability":"sync","deleted_retention_hours":168,"ttl_seconds":null},"comment":null}"#;
+        let table: TableDefinition = serde_json::from_str(stored).unwrap();
+        assert_eq!(table.columns[0].length_max, None);
+        assert!(table.checks.is_empty());
+        assert_eq!(table.options, TableOptions::default());
+        let again: TableDefinition =
+            serde_json::from_str(&serde_json::to_string(&table).unwrap()).unwrap();
+        assert_eq!(again, table);
     }
 }

@@ -29,8 +29,15 @@ pub(crate) fn run(
     let catalog = &engine.catalog;
     let namespace = &*prepared.namespace;
     match &prepared.statement.statement {
-        Statement::CreateNamespace { name, if_not_exists } => {
-            catalog.create_namespace(principal, name, *if_not_exists)?;
+        Statement::CreateNamespace { name, if_not_exists, comment } => {
+            let comment = comment.as_deref();
+            catalog.create_namespace_with_comment(principal, name, *if_not_exists, comment)?;
+        }
+        Statement::AlterNamespace { name, change } => {
+            catalog.alter_namespace(principal, name, change)?;
+        }
+        Statement::CommentOn { object, comment } => {
+            catalog.comment_on(principal, namespace, object, comment.as_deref())?;
         }
         Statement::DropNamespace { name, if_exists, cascade } => {
             catalog.drop_namespace(principal, name, *if_exists, *cascade)?;
@@ -38,6 +45,7 @@ pub(crate) fn run(
         Statement::CreateTable(table) => {
             let (state, snapshot) = (&engine.planning, catalog.snapshot());
             kalamdb_tables::check_defaults(state, &snapshot, principal, namespace, table)?;
+            kalamdb_tables::check_constraints(&engine.checks, table)?;
             catalog.create_table(principal, namespace, table)?;
         }
         Statement::DropTable { name, if_exists } => {

@@ -7,11 +7,13 @@ use datafusion::optimizer::Optimizer;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::{Catalog, CatalogSnapshot, RESERVED_NAMESPACES, ROOT_USER};
 use kalamdb_store::{ReadView, Store, StoreOptions};
-use kalamdb_tables::{CancelFlag, ScanPool, StatementContext, catalog_list};
+use kalamdb_tables::{CancelFlag, CheckPlans, ScanPool, StatementContext, catalog_list};
 
 use crate::runtime::ExecutionRuntime;
 use crate::session::Session;
-use crate::{EngineError, EngineSettings, MetadataView, optimize, secrets, session_state};
+use crate::{
+    EngineError, EngineSettings, MetadataView, literals, optimize, secrets, session_state,
+};
 
 /// One state of all tables, for a result that may be read more than once.
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ pub struct Engine {
     pub(crate) optimizer_of_one_table: Optimizer,
     pub(crate) execution: ExecutionRuntime,
     scan_pool: Arc<ScanPool>,
+    pub(crate) checks: Arc<CheckPlans>,
     token_secret: [u8; secrets::TOKEN_SECRET_BYTES],
     root_password_written: bool,
 }
@@ -72,6 +75,7 @@ impl Engine {
         let running = session_state::running(&planning);
         let optimizer_of_one_table = optimize::of_one_table(running.optimizers());
         let execution = ExecutionRuntime::start(settings.execution_threads)?;
+        let checks = CheckPlans::new(planning.clone(), literals::fit);
         let scan_pool = ScanPool::new(settings.execution_threads);
         Ok(Arc::new(Self {
             settings,
@@ -82,6 +86,7 @@ impl Engine {
             optimizer_of_one_table,
             execution,
             scan_pool,
+            checks,
             token_secret,
             root_password_written,
         }))
@@ -184,6 +189,7 @@ impl Engine {
             principal: principal.clone(),
             catalog,
             scan_pool: Arc::clone(&self.scan_pool),
+            checks: Arc::clone(&self.checks),
             cancel: CancelFlag::new(),
         })
     }

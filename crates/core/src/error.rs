@@ -17,6 +17,8 @@ use crate::messages;
 pub struct EngineError {
     kind: ErrorKind,
     message: String,
+    /// The SQLSTATE where it says more than the kind's.
+    sqlstate: Option<&'static str>,
     position: Option<(u64, u64)>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -24,7 +26,7 @@ pub struct EngineError {
 impl EngineError {
     /// An error of `kind`; the message is one line, lower-case, and says what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), position: None, source: None }
+        Self { kind, message: message.into(), sqlstate: None, position: None, source: None }
     }
 
     /// A failure that is not the caller's: `doing` says what was being done.
@@ -32,6 +34,7 @@ impl EngineError {
         Self {
             kind: ErrorKind::Internal,
             message: format!("cannot {doing}: {source}"),
+            sqlstate: None,
             position: None,
             source: Some(Box::new(source)),
         }
@@ -45,6 +48,11 @@ impl EngineError {
         if error.is_cancelled() {
             return Self::new(ErrorKind::Cancelled, "the statement was cancelled");
         }
+        Self::defect()
+    }
+
+    /// For a statement that panicked.
+    pub(crate) fn defect() -> Self {
         Self::new(
             ErrorKind::Internal,
             "the statement hit a defect in the server and was stopped; the log has the details",
@@ -63,6 +71,9 @@ impl EngineError {
 
     /// The five-character SQLSTATE of the error's kind.
     pub fn sqlstate(&self) -> &'static str {
+        if let Some(sqlstate) = self.sqlstate {
+            return sqlstate;
+        }
         match self.kind {
             ErrorKind::InvalidInput if self.position.is_some() => "42601",
             ErrorKind::InvalidInput => "22000",
@@ -100,6 +111,7 @@ impl From<StoreError> for EngineError {
         Self {
             kind: error.kind(),
             message: error.to_string(),
+            sqlstate: None,
             position: None,
             source: Some(Box::new(error)),
         }
@@ -111,6 +123,7 @@ impl From<SqlError> for EngineError {
         Self {
             kind: error.kind(),
             message: error.to_string(),
+            sqlstate: None,
             position: error.position().map(|position| (position.line, position.column)),
             source: Some(Box::new(error)),
         }
@@ -126,7 +139,8 @@ impl From<TablesError> for EngineError {
             TablesError::Query(inner) => messages::of(inner),
             ours => (ours.kind(), ours.to_string()),
         };
-        Self { kind, message, position: None, source: Some(Box::new(error)) }
+        let sqlstate = error.sqlstate();
+        Self { kind, message, sqlstate, position: None, source: Some(Box::new(error)) }
     }
 }
 
@@ -136,7 +150,8 @@ impl From<DataFusionError> for EngineError {
             return own;
         }
         let (kind, message) = messages::of(&error);
-        Self { kind, message, position: None, source: Some(Box::new(error)) }
+        let sqlstate = kalamdb_tables::sqlstate_of(&error);
+        Self { kind, message, sqlstate, position: None, source: Some(Box::new(error)) }
     }
 }
 
@@ -144,9 +159,15 @@ impl From<DataFusionError> for EngineError {
 fn own_error_in(error: &(dyn Error + 'static)) -> Option<EngineError> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(EngineError { kind, message, position, .. }) = error.downcast_ref() {
+        if let Some(EngineError { kind, message, sqlstate, position, .. }) = error.downcast_ref() {
             let (kind, message, position) = (*kind, message.clone(), *position);
-            return Some(EngineError { kind, message, position, source: None });
+            return Some(EngineError {
+                kind,
+                message,
+                sqlstate: *sqlstate,
+                position,
+                source: None,
+            });
         }
         next = error.source();
     }

@@ -54,6 +54,8 @@ mod secrets;
 mod session;
 mod session_state;
 mod settings;
+mod show_functions;
+mod show_stats;
 mod simplify;
 mod truth_tests;
 mod update;

@@ -4,21 +4,26 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::compute::kernels::comparison::like;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use kalamdb_commons::{ErrorKind, TableDefinition};
 use kalamdb_sql::{
-    ObjectKind, RESERVED_NAMESPACES, SqlError, Statement, TableEntry, TableName, nearest,
-    show_create_table,
+    ObjectKind, RESERVED_NAMESPACES, SessionSetting, SqlError, Statement, TableEntry, TableName,
+    nearest, show_create_table,
 };
 
 use crate::session::Session;
-use crate::{EngineError, MetadataView, TableInfo};
+use crate::{EngineError, MetadataView, TableInfo, show_functions, show_stats};
 
 /// The schema of what `statement` lists.
 pub(crate) fn schema(statement: &Statement) -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     Arc::new(Schema::new(match statement {
-        Statement::ShowNamespaces => vec![text("namespace", false)],
+        Statement::ShowNamespaces { .. } => vec![text("namespace", false)],
+        Statement::ShowStats { .. } => return show_stats::schema(),
+        Statement::ShowFunctions { .. } => return show_functions::schema(),
+        Statement::ShowSettings => vec![text("name", false), text("value", false)],
         Statement::ShowTables { .. } => vec![
             text("namespace", false),
             text("table_name", false),
@@ -54,10 +59,13 @@ pub(crate) fn rows(
 ) -> Result<RecordBatch, EngineError> {
     let (catalog, principal) = (view.snapshot(), view.principal());
     let columns: Vec<ArrayRef> = match statement {
-        Statement::ShowNamespaces => {
+        Statement::ShowNamespaces { .. } => {
             vec![texts(catalog.visible_namespaces(principal).iter().map(|ns| Some(&*ns.name)))]
         }
-        Statement::ShowTables { namespace: named } => {
+        Statement::ShowTables { all: true, .. } => {
+            list_tables(catalog.tables().filter(|table| table.is_visible_to(principal)))
+        }
+        Statement::ShowTables { namespace: named, .. } => {
             let namespace = named.as_deref().unwrap_or(namespace);
             if RESERVED_NAMESPACES.contains(&namespace) {
                 list_system_tables(&view.tables_in(namespace))
@@ -93,13 +101,37 @@ pub(crate) fn rows(
         Statement::ShowSetting { setting } => {
             vec![texts([Some(session.setting(*setting).as_str())])]
         }
+        Statement::ShowSettings => vec![
+            texts(SessionSetting::ALL.map(|setting| Some(setting.as_str()))),
+            texts(SessionSetting::ALL.map(|setting| Some(session.setting(setting)))),
+        ],
         other => {
             let message = format!("{} is no listing", other.name());
             return Err(EngineError::new(ErrorKind::Internal, message));
         }
     };
-    RecordBatch::try_new(schema(statement), columns)
-        .map_err(|error| EngineError::internal("build a listing", error))
+    let rows = RecordBatch::try_new(schema(statement), columns)
+        .map_err(|error| EngineError::internal("build a listing", error))?;
+    match statement {
+        Statement::ShowNamespaces { like: Some(pattern) } => matching(&rows, "namespace", pattern),
+        Statement::ShowTables { like: Some(pattern), .. } => matching(&rows, "table_name", pattern),
+        _ => Ok(rows),
+    }
+}
+
+/// The rows whose text in `column` is LIKE the pattern.
+pub(crate) fn matching(
+    rows: &RecordBatch,
+    column: &str,
+    pattern: &str,
+) -> Result<RecordBatch, EngineError> {
+    let names = rows.column_by_name(column).ok_or_else(|| {
+        EngineError::new(ErrorKind::Internal, format!("a listing has no column {column}"))
+    })?;
+    let pattern = StringArray::new_scalar(pattern);
+    like(names, &pattern)
+        .and_then(|matches| filter_record_batch(rows, &matches))
+        .map_err(|error| EngineError::internal("compare names with a pattern", error))
 }
 
 /// A table that is described.
@@ -153,7 +185,7 @@ fn describe(table: &TableDefinition) -> Vec<ArrayRef> {
     vec![
         ordinals(columns.len()),
         texts(columns.iter().map(|column| Some(&*column.name))),
-        texts(columns.iter().map(|column| column.column_type.to_string()).map(Some)),
+        texts(columns.iter().map(|column| Some(column.declared_type()))),
         Arc::new(BooleanArray::from_iter(columns.iter().map(|column| Some(column.nullable)))),
         Arc::new(Int32Array::from_iter(
             columns.iter().map(|column| key(column.id).map(|position| position as i32 + 1)),

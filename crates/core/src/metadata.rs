@@ -122,7 +122,7 @@ impl MetadataView {
                 name: Arc::clone(&table.name),
                 kind: TableKind::Table,
                 schema: table.arrow_schema(),
-                type_names: table.columns.iter().map(|c| c.column_type.to_string()).collect(),
+                type_names: table.columns.iter().map(|c| c.declared_type()).collect(),
                 column_comments: table.columns.iter().map(|c| c.comment.clone()).collect(),
                 primary_key: table
                     .key_positions()

@@ -66,7 +66,17 @@ impl Engine {
             return Ok((Arc::clone(prepared), catalog));
         }
         let statement = Arc::clone(&prepared.statement);
-        let again = self.plan(principal, &prepared.namespace, &catalog, statement)?;
+        let again = self.plan(principal, &prepared.namespace, &catalog, statement);
+        let again = again.map_err(|error| match error.kind() {
+            // It was there when the statement was prepared.
+            ErrorKind::NotFound => EngineError::new(
+                ErrorKind::NotFound,
+                format!(
+                    "{error}; it was dropped or renamed meanwhile, prepare the statement again"
+                ),
+            ),
+            _ => error,
+        })?;
         if again.schema != prepared.schema || again.parameters != prepared.parameters {
             return Err(EngineError::new(
                 ErrorKind::FailedPrecondition,
@@ -100,8 +110,11 @@ impl Engine {
                 destinations = places;
                 (PreparedPlan::Relational(plan), schema, parameters)
             }
-            Statement::ShowNamespaces
+            Statement::ShowNamespaces { .. }
             | Statement::ShowTables { .. }
+            | Statement::ShowStats { .. }
+            | Statement::ShowFunctions { .. }
+            | Statement::ShowSettings
             | Statement::Describe { .. }
             | Statement::ShowCreateTable { .. }
             | Statement::ShowUsers
@@ -114,6 +127,8 @@ impl Engine {
                 (PreparedPlan::SessionChange, Arc::new(Schema::empty()), Arc::new(Schema::empty()))
             }
             Statement::CreateNamespace { .. }
+            | Statement::AlterNamespace { .. }
+            | Statement::CommentOn { .. }
             | Statement::DropNamespace { .. }
             | Statement::CreateTable(_)
             | Statement::DropTable { .. }

@@ -15,7 +15,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
 use kalamdb_commons::{ErrorKind, Principal};
-use kalamdb_sql::CatalogSnapshot;
+use kalamdb_sql::{CatalogSnapshot, Statement};
 use kalamdb_store::ReadView;
 use kalamdb_tables::{CancelFlag, StatementContext};
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ use crate::prepared::PreparedPlan;
 use crate::session::Session;
 use crate::{
     Engine, EngineError, PinnedView, Prepared, StatementKind, bound_values, listing, optimize,
-    pace, view_age, wire_schema,
+    pace, show_functions, show_stats, view_age, wire_schema,
 };
 
 /// Record batches as they are made. Dropping the stream cancels the statement.
@@ -63,8 +63,16 @@ impl Engine {
         let schema = Arc::clone(&prepared.schema);
         if let PreparedPlan::Listing = prepared.plan {
             let statement = &prepared.statement.statement;
-            let view = self.metadata(session.principal());
-            let batch = listing::rows(&view, session, &prepared.namespace, statement)?;
+            let batch = match statement {
+                Statement::ShowStats { .. } => show_stats::rows(self, session, prepared).await?,
+                Statement::ShowFunctions { like } => {
+                    show_functions::rows(&self.planning, like.as_deref())?
+                }
+                _ => {
+                    let view = self.metadata(session.principal());
+                    listing::rows(&view, session, &prepared.namespace, statement)?
+                }
+            };
             let batches = futures::stream::iter([Ok(batch)]).boxed();
             return Ok(QueryResult { schema, batches });
         }

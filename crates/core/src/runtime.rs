@@ -5,11 +5,12 @@
 //! arrive. Dropping the receiving end aborts the plan.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -75,10 +76,14 @@ impl ExecutionRuntime {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
         let work = produce(sender.clone());
         let task = self.handle.spawn(async move {
-            if let Err(error) = work.await {
-                // A receiver that is gone needs no error.
-                let _ = sender.send(Err(error)).await;
-            }
+            // A panic must not look like the end of the rows.
+            let error = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => EngineError::defect(),
+            };
+            // A receiver that is gone needs no error.
+            let _ = sender.send(Err(error)).await;
         });
         ExecutionStream { receiver, _abort: AbortOnDrop(task.abort_handle()) }
     }
@@ -116,5 +121,22 @@ impl Stream for ExecutionStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.receiver.poll_recv(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use kalamdb_commons::ErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_no_end_of_rows() {
+        let runtime = ExecutionRuntime::start(1).unwrap();
+        let mut rows = runtime.stream(|_| async { panic!("a defect") });
+        let error = rows.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(rows.next().await.is_none());
     }
 }

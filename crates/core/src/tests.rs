@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod bounds;
+mod definitions;
 
 struct Fixture {
     engine: Arc<Engine>,

@@ -40,6 +40,8 @@ pub enum ObjectKind {
     Option,
     /// A column type.
     Type,
+    /// A constraint of a table.
+    Constraint,
 }
 
 impl fmt::Display for ObjectKind {
@@ -53,6 +55,7 @@ impl fmt::Display for ObjectKind {
             Self::Setting => "setting",
             Self::Option => "option",
             Self::Type => "type",
+            Self::Constraint => "constraint",
         })
     }
 }

@@ -59,6 +59,7 @@ fn table() -> Arc<TableLayout> {
         primary_key: vec![ColumnId(1)],
         options: TableOptions::default(),
         comment: None,
+        checks: Vec::new(),
     };
     Arc::new(TableLayout::new(Arc::new(definition)).unwrap())
 }

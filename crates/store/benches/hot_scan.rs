@@ -62,6 +62,7 @@ fn layout(id: u32) -> Arc<TableLayout> {
         primary_key: vec![ColumnId(1)],
         options: TableOptions::default(),
         comment: None,
+        checks: Vec::new(),
     };
     Arc::new(TableLayout::new(Arc::new(definition)).unwrap())
 }

@@ -56,6 +56,7 @@ mod scan;
 mod settings;
 mod store;
 mod table_layout;
+mod table_size;
 mod table_versions;
 #[cfg(test)]
 mod test_tables;

@@ -56,6 +56,7 @@ pub(crate) fn definition(id: u32, table_type: TableType) -> TableDefinition {
         primary_key: vec![ColumnId(1)],
         options: TableOptions::default(),
         comment: None,
+        checks: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use kalamdb_commons::Principal;
 use kalamdb_sql::CatalogSnapshot;
 use kalamdb_store::ReadView;
 
-use crate::{ScanPool, TablesError};
+use crate::{CheckPlans, ScanPool, TablesError};
 
 /// Asks everything that works for a statement to stop; checked once per batch.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +45,8 @@ pub struct StatementContext {
     pub catalog: Arc<CatalogSnapshot>,
     /// Where large scans run.
     pub scan_pool: Arc<ScanPool>,
+    /// The CHECK constraints of tables, ready to be computed.
+    pub checks: Arc<CheckPlans>,
     /// Set when the client has gone or the time is up.
     pub cancel: CancelFlag,
 }
@@ -65,8 +67,9 @@ impl StatementContext {
         principal: Principal,
         catalog: Arc<CatalogSnapshot>,
         scan_pool: Arc<ScanPool>,
+        checks: Arc<CheckPlans>,
     ) -> Arc<Self> {
-        Arc::new(Self { view, principal, catalog, scan_pool, cancel: CancelFlag::new() })
+        Arc::new(Self { view, principal, catalog, scan_pool, checks, cancel: CancelFlag::new() })
     }
 
     /// The context an execution was given.

@@ -56,6 +56,42 @@ pub enum TablesError {
         /// 1-based row of the statement.
         row: u64,
     },
+    /// A value longer than its column takes.
+    #[error(
+        "the value for column {column} ({column_type}) of table {table}, row {row}, has {length} \
+         {unit}: it is too long, shorten it"
+    )]
+    ValueTooLong {
+        /// `namespace.table`.
+        table: String,
+        /// The column's name.
+        column: String,
+        /// The declared SQL type.
+        column_type: String,
+        /// 1-based row of the statement.
+        row: u64,
+        /// The value's length.
+        length: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// A row that a CHECK is false for.
+    #[error(
+        "row {row} violates the check constraint {constraint} of table {table}, \
+         CHECK ({condition}), with {values}"
+    )]
+    CheckViolation {
+        /// `namespace.table`.
+        table: String,
+        /// The constraint's name.
+        constraint: String,
+        /// Its condition as SQL text.
+        condition: String,
+        /// 1-based row of the statement.
+        row: u64,
+        /// The row's values of the columns the condition uses.
+        values: String,
+    },
     /// The key is taken.
     #[error("duplicate key {key} in table {table}, row {row}: a row with this key exists already")]
     DuplicateKey {
@@ -124,14 +160,27 @@ impl TablesError {
             Self::Sql(error) => error.kind(),
             Self::Query(error) => kind_of(error),
             Self::TableChanged { .. } => ErrorKind::Conflict,
-            Self::BadValue { .. } | Self::InvalidStatement { .. } => ErrorKind::InvalidInput,
+            Self::BadValue { .. } | Self::ValueTooLong { .. } | Self::InvalidStatement { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::NullValue { .. }
+            | Self::CheckViolation { .. }
             | Self::DuplicateKey { .. }
             | Self::DuplicateKeyInStatement { .. } => ErrorKind::ConstraintViolation,
             Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::NotSupported { .. } => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::NoContext | Self::Internal { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// The SQLSTATE where it says more than the kind's.
+    pub fn sqlstate(&self) -> Option<&'static str> {
+        match self {
+            Self::ValueTooLong { .. } => Some("22001"),
+            Self::CheckViolation { .. } => Some("23514"),
+            Self::Query(error) => sqlstate_of(error),
+            _ => None,
         }
     }
 
@@ -189,6 +238,14 @@ fn external<'a>(
 /// again on a fresh view. [`TablesError::TableChanged`] asks to plan it again first.
 pub fn conflict_of(error: &DataFusionError) -> Option<&TablesError> {
     tables_error(error).filter(|error| error.kind() == ErrorKind::Conflict)
+}
+
+/// The SQLSTATE of an error, where it says more than that of its kind.
+pub fn sqlstate_of(error: &DataFusionError) -> Option<&'static str> {
+    tables_error(error).and_then(|error| match error {
+        TablesError::Query(_) => None,
+        ours => ours.sqlstate(),
+    })
 }
 
 /// The kind of any error a plan or its planning ends with.

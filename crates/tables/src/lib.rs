@@ -49,8 +49,10 @@ mod test_database;
 pub use allow_list::check_plan;
 pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
-pub use dml::{StoredParameter, check_defaults, encode_batches, insert_batches};
-pub use error::{TablesError, conflict_of, kind_of};
+pub use dml::{
+    CheckPlans, StoredParameter, check_constraints, check_defaults, encode_batches, insert_batches,
+};
+pub use error::{TablesError, conflict_of, kind_of, sqlstate_of};
 pub use functions::scalar_functions;
 pub use planner::{MergedOrder, OnePartition, exact_decimal, plan_dml, plan_query, plan_statement};
 pub use scan_pool::ScanPool;

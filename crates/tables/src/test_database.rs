@@ -15,7 +15,8 @@ use kalamdb_sql::{Catalog, Statement, TableEntry};
 use kalamdb_store::{Store, StoreOptions};
 
 use crate::{
-    ScanPool, StatementContext, catalog_list, check_plan, plan_statement, scalar_functions,
+    CheckPlans, ScanPool, StatementContext, catalog_list, check_plan, plan_statement,
+    scalar_functions,
 };
 
 pub(crate) struct Database {
@@ -23,6 +24,7 @@ pub(crate) struct Database {
     pub(crate) catalog: Catalog,
     pub(crate) template: SessionState,
     pub(crate) scan_pool: Arc<ScanPool>,
+    checks: Arc<CheckPlans>,
     _directory: tempfile::TempDir,
 }
 
@@ -53,7 +55,9 @@ impl Database {
             use datafusion::execution::FunctionRegistry;
             template.register_udf(function).unwrap_or_else(|_| panic!("register {name}"));
         }
-        Self { store, catalog, template, scan_pool: ScanPool::new(2), _directory: directory }
+        let checks = CheckPlans::new(template.clone(), Ok);
+        let scan_pool = ScanPool::new(2);
+        Self { store, catalog, template, scan_pool, checks, _directory: directory }
     }
 
     /// With tables made by these statements.
@@ -90,6 +94,7 @@ impl Database {
             principal.clone(),
             self.catalog.snapshot(),
             Arc::clone(&self.scan_pool),
+            Arc::clone(&self.checks),
         )
     }
 

@@ -18,6 +18,9 @@ pub struct Namespace {
     pub created_by: UserId,
     /// When, µs since the Unix epoch.
     pub created_at_us: i64,
+    /// The COMMENT ON text.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// A user account.

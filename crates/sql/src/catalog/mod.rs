@@ -4,11 +4,13 @@
 //! against the newest snapshot, written in one commit, then published as the next snapshot.
 
 mod access;
+mod comments;
 mod entities;
 mod ids;
 mod load;
 mod namespaces;
 mod passwords;
+mod rename;
 mod snapshot;
 mod tables;
 #[cfg(test)]

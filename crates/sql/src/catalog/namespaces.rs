@@ -27,6 +27,17 @@ impl Catalog {
         name: &str,
         if_not_exists: bool,
     ) -> Result<bool, SqlError> {
+        self.create_namespace_with_comment(principal, name, if_not_exists, None)
+    }
+
+    /// As [`Catalog::create_namespace`], with a comment on the new namespace.
+    pub fn create_namespace_with_comment(
+        &self,
+        principal: &Principal,
+        name: &str,
+        if_not_exists: bool,
+        comment: Option<&str>,
+    ) -> Result<bool, SqlError> {
         require(principal, Role::Dba, || format!("create the namespace {name}"))?;
         check_new_name(ObjectKind::Namespace, name)?;
         refuse_reserved(name)?;
@@ -38,7 +49,7 @@ impl Catalog {
             let (object, name) = (ObjectKind::Namespace, name.to_owned());
             return Err(SqlError::AlreadyExists { object, name });
         }
-        self.put_new_namespace(name, principal.user_id.clone())?;
+        self.put_new_namespace(name, principal.user_id.clone(), comment)?;
         tracing::info!(namespace = name, user = %principal.user_name, "namespace created");
         Ok(true)
     }
@@ -48,17 +59,23 @@ impl Catalog {
         if self.snapshot().namespace(DEFAULT_NAMESPACE).is_some() {
             return Ok(());
         }
-        self.put_new_namespace(DEFAULT_NAMESPACE, UserId::new(ROOT_USER))
+        self.put_new_namespace(DEFAULT_NAMESPACE, UserId::new(ROOT_USER), None)
     }
 
     /// The caller holds `changing` and has checked the name.
-    fn put_new_namespace(&self, name: &str, created_by: UserId) -> Result<(), SqlError> {
+    fn put_new_namespace(
+        &self,
+        name: &str,
+        created_by: UserId,
+        comment: Option<&str>,
+    ) -> Result<(), SqlError> {
         let (id, take_id) = Counter::Namespaces.take(&*self.view()?)?;
         let namespace = Namespace {
             id: NamespaceId(id),
             name: intern(name),
             created_by,
             created_at_us: self.clock.now_us(),
+            comment: comment.map(str::to_owned),
         };
         let put = self.namespaces.put_op(&namespace.id, &namespace)?;
         let mut next = CatalogSnapshot::clone(&self.snapshot());

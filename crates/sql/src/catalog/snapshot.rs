@@ -175,6 +175,13 @@ impl CatalogSnapshot {
         self.namespaces.insert(name, entry);
     }
 
+    /// The same namespace with other properties; its tables stay.
+    pub(super) fn update_namespace(&mut self, namespace: Arc<Namespace>) {
+        if let Some(entry) = self.namespaces.get_mut(&namespace.name) {
+            entry.namespace = namespace;
+        }
+    }
+
     /// Removes a namespace and its tables.
     pub(super) fn remove_namespace(&mut self, name: &str) {
         let Some(entry) = self.namespaces.remove(name) else { return };

@@ -159,6 +159,7 @@ impl Catalog {
                 name: intern(&column.name),
                 column_type: column.column_type.clone(),
                 nullable: column.nullable,
+                length_max: column.length_max,
                 default: column.default.as_deref().map(parse_default).transpose()?,
                 comment: column.comment.clone(),
             });
@@ -181,6 +182,7 @@ impl Catalog {
             primary_key,
             options: table.options.clone(),
             comment: table.comment.clone(),
+            checks: table.checks.clone(),
         }))
     }
 

@@ -10,18 +10,19 @@ use kalamdb_commons::{ColumnType, StructField, TimePrecision, TypeError, intern}
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::dialect::KalamDialect;
 use crate::parse::names::{check_new_name, unknown_word};
-use crate::parse::reader::Reader;
+use crate::parse::reader::{Reader, is_word};
 use crate::parse::split::split;
 
 /// DECIMAL without digits.
 const DECIMAL_DEFAULT: (u8, i8) = (38, 10);
 
 /// Types that take nothing in brackets.
-const PLAIN: [(&str, ColumnType); 48] = [
+const PLAIN: &[(&str, ColumnType)] = &[
     ("BIGINT", ColumnType::Int64),
     ("BLOB", ColumnType::Bytes),
     ("BOOL", ColumnType::Boolean),
     ("BOOLEAN", ColumnType::Boolean),
+    ("BPCHAR", ColumnType::Text),
     ("BYTEA", ColumnType::Bytes),
     ("BYTES", ColumnType::Bytes),
     ("CLOB", ColumnType::Text),
@@ -55,7 +56,7 @@ const PLAIN: [(&str, ColumnType); 48] = [
     ("USMALLINT", ColumnType::UInt16),
     ("UTINYINT", ColumnType::UInt8),
     ("UUID", ColumnType::Uuid),
-    // The bracketed number is a length or a display width, and bounds nothing here.
+    // The bracketed number is the greatest length.
     ("BINARY", ColumnType::Bytes),
     ("VARBINARY", ColumnType::Bytes),
     ("CHAR", ColumnType::Text),
@@ -63,6 +64,7 @@ const PLAIN: [(&str, ColumnType); 48] = [
     ("NCHAR", ColumnType::Text),
     ("NVARCHAR", ColumnType::Text),
     ("VARCHAR", ColumnType::Text),
+    // The bracketed number is a display width, and bounds nothing.
     ("INT", ColumnType::Int32),
     ("INTEGER", ColumnType::Int32),
     ("SMALLINT", ColumnType::Int16),
@@ -70,7 +72,7 @@ const PLAIN: [(&str, ColumnType); 48] = [
 ];
 
 /// Types read by their own rule.
-const SPECIAL: [&str; 22] = [
+const SPECIAL: &[&str] = &[
     "ARRAY",
     "DATETIME",
     "DEC",
@@ -82,6 +84,7 @@ const SPECIAL: [&str; 22] = [
     "MAP",
     "MEDIUMINT",
     "NUMERIC",
+    "ROW",
     "STRUCT",
     "TIME",
     "TIMESTAMP",
@@ -89,10 +92,29 @@ const SPECIAL: [&str; 22] = [
     "TIMESTAMP_MS",
     "TIMESTAMP_NS",
     "TIMESTAMP_S",
-    "UINT8",
+    "TIMESTAMP_US",
     "VECTOR",
     "BIGSERIAL",
     "SERIAL",
+    "SERIAL8",
+];
+
+/// Types of other systems that no column can have, and what to use.
+const REFUSED: &[(&str, &str)] = &[
+    ("BIT", "use BOOLEAN, or BYTES for many"),
+    ("ENUM", "use TEXT with CHECK (column IN ('one', 'another'))"),
+    ("HUGEINT", "integers have up to 64 bits, use DECIMAL(38, 0)"),
+    ("INT128", "integers have up to 64 bits, use DECIMAL(38, 0)"),
+    ("MAP", "use JSON, or STRUCT(key …, value …)[]"),
+    ("MONEY", "use DECIMAL(19, 4)"),
+    ("SERIAL2", "generated numbers have 64 bits, use BIGSERIAL"),
+    ("SMALLSERIAL", "generated numbers have 64 bits, use BIGSERIAL"),
+    ("TIMETZ", "a time of day has no date its zone could be found by, use TIME or TIMESTAMPTZ"),
+    ("UHUGEINT", "integers have up to 64 bits, use DECIMAL(38, 0)"),
+    ("UINT128", "integers have up to 64 bits, use DECIMAL(38, 0)"),
+    ("UINT8", "use TINYINT UNSIGNED (8 bits) or BIGINT UNSIGNED (8 bytes)"),
+    ("UNION", "use JSON, or a STRUCT with a field for each alternative"),
+    ("XML", "use TEXT"),
 ];
 
 /// The names suggested first.
@@ -116,21 +138,46 @@ pub fn column_type_from_ast(data_type: &AstType) -> Result<ColumnType, SqlError>
     parse_column_type(&data_type.to_string())
 }
 
-/// A type at the reader.
+/// A type at the reader. Lengths in it bound nothing: CAST does not cut values off.
 pub(crate) fn column_type(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
+    Ok(read_type(reader)?.0)
+}
+
+/// The type of a column at the reader, and the greatest length of its values.
+pub(crate) fn declared_type(
+    reader: &mut Reader<'_>,
+) -> Result<(ColumnType, Option<u32>), SqlError> {
+    let position = reader.position();
+    let (column_type, lengths) = read_type(reader)?;
+    match (&column_type, lengths.as_slice()) {
+        (_, []) => Ok((column_type, None)),
+        (ColumnType::Text | ColumnType::Bytes, [length]) => Ok((column_type, Some(*length))),
+        _ => Err(SqlError::unsupported(
+            "a length inside a type",
+            "leave it out, or bound the values by CHECK",
+        )
+        .at(position)),
+    }
+}
+
+/// A type, and the lengths that stand in it.
+fn read_type(reader: &mut Reader<'_>) -> Result<(ColumnType, Vec<u32>), SqlError> {
     let position = reader.position();
     let mut angles = Angles::default();
     let column_type = type_at_depth(reader, 0, &mut angles).map_err(|error| error.at(position))?;
     if angles.owed {
         return Err(SqlError::Syntax { message: "unexpected '>>' in a type".to_owned(), position });
     }
-    Ok(column_type)
+    Ok((column_type, angles.lengths))
 }
 
-/// `>>` closes two types at once: the second closing is remembered here.
+/// What is remembered while a type is read.
 #[derive(Default)]
 struct Angles {
+    /// `>>` closes two types at once: the second closing is still owed.
     owed: bool,
+    /// Lengths of texts and bytes so far.
+    lengths: Vec<u32>,
 }
 
 impl Angles {
@@ -162,7 +209,15 @@ fn type_at_depth(
     while !angles.owed && (reader.eat(&Token::LBracket) || reader.eat_word("ARRAY")) {
         // The word ARRAY behaves as `[]`; a length between brackets bounds nothing.
         if matches!(reader.peek(), Token::Number(..)) {
-            return Err(reader.unsupported("a list of fixed length", "use T[] or EMBEDDING(n)"));
+            if column_type != ColumnType::Float32 {
+                return Err(reader.unsupported(
+                    "a list of fixed length",
+                    "use T[], for REAL also REAL[n] or EMBEDDING(n)",
+                ));
+            }
+            column_type = embedding_of(reader.number("the number of items")?)?;
+            reader.expect(&Token::RBracket)?;
+            continue;
         }
         reader.eat(&Token::RBracket);
         lists += 1;
@@ -186,14 +241,17 @@ fn base_type(
     let unknown = || unknown_type(&word);
     if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == word) {
         reader.next();
-        return sized(reader, plain.clone());
+        return sized(reader, plain.clone(), angles);
+    }
+    if let Some((name, advice)) = REFUSED.iter().find(|(name, _)| *name == word) {
+        return Err(SqlError::unsupported(*name, *advice));
     }
     if !SPECIAL.contains(&word.as_str()) {
         return Err(unknown());
     }
     reader.next();
     match word.as_str() {
-        "MEDIUMINT" => sized(reader, ColumnType::Int32),
+        "MEDIUMINT" => sized(reader, ColumnType::Int32, angles),
         "DOUBLE" => {
             reader.eat_word("PRECISION");
             Ok(ColumnType::Float64)
@@ -204,21 +262,22 @@ fn base_type(
         "TIMESTAMP" | "TIMESTAMPTZ" | "DATETIME" => timestamp(reader, word == "TIMESTAMPTZ"),
         "TIMESTAMP_S" => Ok(without_zone(TimePrecision::Seconds)),
         "TIMESTAMP_MS" => Ok(without_zone(TimePrecision::Millis)),
+        "TIMESTAMP_US" => Ok(without_zone(TimePrecision::Micros)),
         "TIMESTAMP_NS" => Ok(without_zone(TimePrecision::Nanos)),
         "EMBEDDING" | "VECTOR" => embedding(reader),
+        "ARRAY" | "LIST" if reader.eat(&Token::LParen) => {
+            let item = type_at_depth(reader, depth + 1, angles)?;
+            reader.expect(&Token::RParen)?;
+            Ok(ColumnType::List(Box::new(item)))
+        }
         "ARRAY" | "LIST" => {
             reader.expect(&Token::Lt)?;
             let item = type_at_depth(reader, depth + 1, angles)?;
             angles.close(reader)?;
             Ok(ColumnType::List(Box::new(item)))
         }
-        "STRUCT" => structure(reader, depth, angles),
-        "MAP" => Err(SqlError::unsupported("MAP", "use JSON, or STRUCT(key …, value …)[]")),
-        "UINT8" => Err(SqlError::unsupported(
-            "UINT8",
-            "use TINYINT UNSIGNED (8 bits) or BIGINT UNSIGNED (8 bytes)",
-        )),
-        "SERIAL" | "BIGSERIAL" => Err(SqlError::unsupported(
+        "STRUCT" | "ROW" => structure(reader, depth, angles),
+        "SERIAL" | "BIGSERIAL" | "SERIAL8" => Err(SqlError::unsupported(
             format!("{word} inside a type"),
             "it is a column's type only",
         )),
@@ -227,16 +286,20 @@ fn base_type(
 }
 
 fn unknown_type(word: &str) -> SqlError {
-    let others = PLAIN.iter().map(|(name, _)| *name).chain(SPECIAL);
+    let others = PLAIN.iter().map(|(name, _)| *name).chain(SPECIAL.iter().copied());
     unknown_word(ObjectKind::Type, word, USUAL.into_iter().chain(others))
 }
 
 /// A length after text and binary types, a display width and UNSIGNED after integers.
-fn sized(reader: &mut Reader<'_>, column_type: ColumnType) -> Result<ColumnType, SqlError> {
+fn sized(
+    reader: &mut Reader<'_>,
+    column_type: ColumnType,
+    angles: &mut Angles,
+) -> Result<ColumnType, SqlError> {
     match column_type {
         ColumnType::Text | ColumnType::Bytes => {
             reader.eat_word("VARYING");
-            bracketed_number(reader)?;
+            length(reader, angles)?;
             reader.eat_word("VARYING");
             Ok(column_type)
         }
@@ -254,6 +317,26 @@ fn sized(reader: &mut Reader<'_>, column_type: ColumnType) -> Result<ColumnType,
             })
         }
         _ => Ok(column_type),
+    }
+}
+
+/// `(n)` or `(MAX)` after a text or binary type.
+fn length(reader: &mut Reader<'_>, angles: &mut Angles) -> Result<(), SqlError> {
+    if matches!(reader.peek(), Token::LParen) && is_word(reader.peek_nth(1), "MAX") {
+        reader.next();
+        reader.next();
+        return reader.expect(&Token::RParen);
+    }
+    let Some(length) = bracketed_number(reader)? else { return Ok(()) };
+    match u32::try_from(length) {
+        Ok(length @ 1..) => {
+            angles.lengths.push(length);
+            Ok(())
+        }
+        _ => Err(SqlError::Type(TypeError::OutOfRange {
+            type_name: format!("the length {length}"),
+            reason: format!("use 1 to {}", u32::MAX),
+        })),
     }
 }
 
@@ -349,7 +432,10 @@ fn without_zone(precision: TimePrecision) -> ColumnType {
 
 /// `EMBEDDING(n)`.
 fn embedding(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
-    let dimensions = bracketed_number(reader)?.ok_or_else(|| reader.expected("(dimensions)"))?;
+    embedding_of(bracketed_number(reader)?.ok_or_else(|| reader.expected("(dimensions)"))?)
+}
+
+fn embedding_of(dimensions: u64) -> Result<ColumnType, SqlError> {
     match u32::try_from(dimensions) {
         Ok(n) if (1..=EMBEDDING_DIMENSIONS_MAX).contains(&n) => Ok(ColumnType::Embedding(n)),
         _ => Err(SqlError::Type(TypeError::OutOfRange {

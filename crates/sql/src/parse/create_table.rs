@@ -10,7 +10,8 @@ use kalamdb_commons::{ColumnType, TableDefinition, TableOptions, TableType};
 
 use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
-use crate::parse::column_types::column_type;
+use crate::parse::column_types::declared_type;
+use crate::parse::constraints::{Constraints, check_constraints, constraint_name, refuse_others};
 use crate::parse::default_values::default_clause;
 use crate::parse::names::{check_new_name, not_found, quote_name};
 use crate::parse::options;
@@ -48,7 +49,8 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
         let advice = "declare the columns, then INSERT … SELECT";
         return Err(reader.unsupported(&format!("CREATE TABLE … {word}"), advice));
     }
-    let body = body(reader)?;
+    let Body { columns, primary_key, constraints } = body(reader)?;
+    let checks = constraints.finish(&name.table, &columns, &primary_key)?;
     let tail = tail(reader)?;
     if reader.peek_word("AS") {
         let advice = "create the table, then INSERT … SELECT";
@@ -58,10 +60,11 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
         name,
         if_not_exists,
         table_type: merge_types(written_type, tail.options.table_type).map_err(|e| e.at(start))?,
-        columns: body.columns,
-        primary_key: body.primary_key,
+        columns,
+        primary_key,
         options: tail.options.options,
         comment: tail.comment,
+        checks,
     };
     if table.table_type != TableType::Shared && tail.options.access_level_written {
         return Err(SqlError::invalid(
@@ -93,6 +96,7 @@ fn merge_types(
 struct Body {
     columns: Vec<NewColumn>,
     primary_key: Vec<String>,
+    constraints: Constraints,
 }
 
 fn body(reader: &mut Reader<'_>) -> Result<Body, SqlError> {
@@ -119,32 +123,42 @@ fn body(reader: &mut Reader<'_>) -> Result<Body, SqlError> {
 
 /// A table constraint; false when a column comes next.
 fn constraint(reader: &mut Reader<'_>, body: &mut Body) -> Result<bool, SqlError> {
-    if reader.peek_word("CONSTRAINT") {
-        reader.next();
-        reader.name("the constraint's name")?;
-    }
-    if is_word(reader.peek(), "PRIMARY") && is_word(reader.peek_nth(1), "KEY") {
-        let position = reader.position();
-        reader.eat_words(&["PRIMARY", "KEY"]);
-        reader.expect(&Token::LParen)?;
-        let mut columns = vec![key_column(reader)?];
-        while reader.eat(&Token::Comma) {
-            columns.push(key_column(reader)?);
-        }
-        reader.expect(&Token::RParen)?;
+    let name = constraint_name(reader)?;
+    let position = reader.position();
+    let bracket_follows = matches!(reader.peek_nth(1), Token::LParen);
+    if reader.eat_words(&["PRIMARY", "KEY"]) {
+        let columns = key_columns(reader)?;
         set_primary_key(body, columns).map_err(|error| error.at(position))?;
         return Ok(true);
     }
-    let bracket_follows = matches!(reader.peek_nth(1), Token::LParen);
-    for word in ["UNIQUE", "CHECK"] {
-        if reader.peek_word(word) && bracket_follows {
-            return Err(refused_constraint(reader, word));
-        }
+    if reader.peek_word("UNIQUE") && bracket_follows {
+        reader.next();
+        body.constraints.unique(key_columns(reader)?, position);
+        return Ok(true);
     }
-    if is_word(reader.peek(), "FOREIGN") && is_word(reader.peek_nth(1), "KEY") {
-        return Err(refused_constraint(reader, "FOREIGN KEY"));
+    if reader.peek_word("CHECK") && bracket_follows {
+        reader.next();
+        body.constraints.check(reader, name)?;
+        return Ok(true);
+    }
+    if !reader.peek_word("REFERENCES") && !reader.peek_word("COLLATE") {
+        refuse_others(reader)?;
+    }
+    if name.is_some() {
+        return Err(reader.expected("PRIMARY KEY, UNIQUE or CHECK after the constraint's name"));
     }
     Ok(false)
+}
+
+/// `(a, b, …)`.
+fn key_columns(reader: &mut Reader<'_>) -> Result<Vec<String>, SqlError> {
+    reader.expect(&Token::LParen)?;
+    let mut columns = vec![key_column(reader)?];
+    while reader.eat(&Token::Comma) {
+        columns.push(key_column(reader)?);
+    }
+    reader.expect(&Token::RParen)?;
+    Ok(columns)
 }
 
 fn key_column(reader: &mut Reader<'_>) -> Result<String, SqlError> {
@@ -154,14 +168,6 @@ fn key_column(reader: &mut Reader<'_>) -> Result<String, SqlError> {
     }
     reader.eat_word("ASC");
     Ok(name)
-}
-
-fn refused_constraint(reader: &Reader<'_>, word: &str) -> SqlError {
-    let advice = match word {
-        "UNIQUE" => "use PRIMARY KEY",
-        _ => "check the values before they are written",
-    };
-    reader.unsupported(word, advice)
 }
 
 fn set_primary_key(body: &mut Body, columns: Vec<String>) -> Result<(), SqlError> {
@@ -176,19 +182,26 @@ fn set_primary_key(body: &mut Body, columns: Vec<String>) -> Result<(), SqlError
 
 fn column(reader: &mut Reader<'_>, body: &mut Body) -> Result<(), SqlError> {
     let name = reader.name("a column name")?;
-    let (column_type, mut column_default) = column_type_and_default(reader)?;
-    let serial = column_default.is_some();
-    let mut column =
-        NewColumn { name, column_type, nullable: !serial, default: None, comment: None };
+    let (column_type, length_max, mut column_default) = column_type_and_default(reader)?;
+    let mut column = NewColumn {
+        nullable: column_default.is_none(),
+        length_max,
+        ..NewColumn::new(name, column_type)
+    };
     let mut null_written = false;
     loop {
         let position = reader.position();
+        let constraint = constraint_name(reader)?;
         if reader.eat_words(&["NOT", "NULL"]) {
             column.nullable = false;
         } else if reader.eat_word("NULL") {
             null_written = true;
         } else if reader.eat_words(&["PRIMARY", "KEY"]) {
             set_primary_key(body, vec![column.name.clone()]).map_err(|e| e.at(position))?;
+        } else if reader.eat_word("UNIQUE") {
+            body.constraints.unique(vec![column.name.clone()], position);
+        } else if reader.eat_word("CHECK") {
+            body.constraints.check(reader, constraint)?;
         } else if reader.eat_word("DEFAULT") {
             if column_default.is_some() {
                 return Err(SqlError::invalid("the column has two defaults").at(position));
@@ -196,15 +209,16 @@ fn column(reader: &mut Reader<'_>, body: &mut Body) -> Result<(), SqlError> {
             column_default = Some(default_clause(reader)?);
         } else if is_generated(reader) {
             generated(reader, &column.column_type).map_err(|error| error.at(position))?;
-            column_default = Some(SERIAL_DEFAULT.to_owned());
+            if column_default.replace(SERIAL_DEFAULT.to_owned()).is_some() {
+                return Err(SqlError::invalid("the column has two defaults").at(position));
+            }
         } else if reader.eat_word("COMMENT") {
             column.comment = Some(reader.string("the comment as a string literal")?);
-        } else if reader.peek_word("CONSTRAINT") {
-            reader.next();
-            reader.name("the constraint's name")?;
-        } else if let Some(word) = refused_column_option(reader) {
-            return Err(refused_constraint(reader, word));
         } else {
+            refuse_others(reader)?;
+            if constraint.is_some() {
+                return Err(reader.expected("a constraint after its name"));
+            }
             break;
         }
         if null_written && !column.nullable {
@@ -223,43 +237,56 @@ fn column(reader: &mut Reader<'_>, body: &mut Body) -> Result<(), SqlError> {
 /// What AUTO_INCREMENT and SERIAL stand for.
 const SERIAL_DEFAULT: &str = "SNOWFLAKE_ID()";
 
-/// A type; SERIAL brings its default along.
+/// A type with its greatest length; SERIAL brings its default along.
 fn column_type_and_default(
     reader: &mut Reader<'_>,
-) -> Result<(ColumnType, Option<String>), SqlError> {
-    if reader.eat_word("SERIAL") || reader.eat_word("BIGSERIAL") {
-        return Ok((ColumnType::Int64, Some(SERIAL_DEFAULT.to_owned())));
+) -> Result<(ColumnType, Option<u32>, Option<String>), SqlError> {
+    if ["SERIAL", "BIGSERIAL", "SERIAL8"].iter().any(|word| reader.eat_word(word)) {
+        return Ok((ColumnType::Int64, None, Some(SERIAL_DEFAULT.to_owned())));
     }
-    Ok((column_type(reader)?, None))
+    let (column_type, length_max) = declared_type(reader)?;
+    Ok((column_type, length_max, None))
 }
 
 fn is_generated(reader: &Reader<'_>) -> bool {
-    ["AUTO_INCREMENT", "AUTOINCREMENT", "GENERATED"].iter().any(|word| reader.peek_word(word))
+    let words = ["AUTO_INCREMENT", "AUTOINCREMENT", "IDENTITY", "GENERATED"];
+    words.iter().any(|word| reader.peek_word(word))
+        || (reader.peek_word("AS") && matches!(reader.peek_nth(1), Token::LParen))
 }
 
-/// `AUTO_INCREMENT` and `GENERATED {ALWAYS | BY DEFAULT} AS IDENTITY`.
+/// `AUTO_INCREMENT`, `IDENTITY` and `GENERATED BY DEFAULT AS IDENTITY`.
 fn generated(reader: &mut Reader<'_>, column_type: &ColumnType) -> Result<(), SqlError> {
+    if reader.eat_words(&["GENERATED", "ALWAYS", "AS", "IDENTITY"]) {
+        return Err(SqlError::unsupported(
+            "GENERATED ALWAYS AS IDENTITY",
+            "use GENERATED BY DEFAULT AS IDENTITY: it also takes the numbers a statement gives",
+        ));
+    }
+    if reader.peek_word("AS") || reader.eat_words(&["GENERATED", "ALWAYS"]) {
+        return Err(SqlError::unsupported(
+            "a column computed from others",
+            "compute it in the query, or write it with the row",
+        ));
+    }
     if reader.eat_word("GENERATED") {
-        if reader.eat_word("ALWAYS") {
-            let advice = "use GENERATED BY DEFAULT AS IDENTITY";
-            return Err(SqlError::unsupported("GENERATED ALWAYS", advice));
-        }
         if !reader.eat_words(&["BY", "DEFAULT", "AS", "IDENTITY"]) {
             return Err(reader.expected("BY DEFAULT AS IDENTITY"));
         }
     } else {
         reader.next();
     }
+    if matches!(reader.peek(), Token::LParen) {
+        return Err(SqlError::unsupported(
+            "the start or the step of generated numbers",
+            "leave it out, the numbers ascend by themselves and have gaps",
+        ));
+    }
     if *column_type != ColumnType::Int64 {
         return Err(SqlError::invalid(format!(
-            "generated numbers need a BIGINT column, the column is {column_type}"
+            "generated numbers have 64 bits and need a BIGINT column, the column is {column_type}"
         )));
     }
     Ok(())
-}
-
-fn refused_column_option(reader: &Reader<'_>) -> Option<&'static str> {
-    ["UNIQUE", "CHECK", "REFERENCES", "COLLATE"].into_iter().find(|word| reader.peek_word(word))
 }
 
 /// What stands after the table's brackets.
@@ -331,7 +358,8 @@ pub fn check_create_table(table: &CreateTable) -> Result<(), SqlError> {
             return Err(SqlError::invalid(format!("column {shown} is NOT NULL with DEFAULT NULL")));
         }
     }
-    check_primary_key(table)
+    check_primary_key(table)?;
+    check_constraints(table)
 }
 
 fn check_primary_key(table: &CreateTable) -> Result<(), SqlError> {
@@ -369,16 +397,11 @@ impl CreateTable {
             .fields()
             .iter()
             .map(|field| {
-                Ok(NewColumn {
-                    name: field.name().clone(),
-                    column_type: ColumnType::from_arrow(field).map_err(|error| {
-                        let column = quote_name(field.name());
-                        SqlError::invalid(format!("column {column}: {error}"))
-                    })?,
-                    nullable: true,
-                    default: None,
-                    comment: None,
-                })
+                let column_type = ColumnType::from_arrow(field).map_err(|error| {
+                    let column = quote_name(field.name());
+                    SqlError::invalid(format!("column {column}: {error}"))
+                })?;
+                Ok(NewColumn::new(field.name().clone(), column_type))
             })
             .collect::<Result<Vec<_>, SqlError>>()?;
         let table = Self {
@@ -389,6 +412,7 @@ impl CreateTable {
             primary_key: Vec::new(),
             options: TableOptions::default(),
             comment: None,
+            checks: Vec::new(),
         };
         check_create_table(&table)?;
         Ok(table)
@@ -403,6 +427,7 @@ impl CreateTable {
                 name: column.name.to_string(),
                 column_type: column.column_type.clone(),
                 nullable: column.nullable,
+                length_max: column.length_max,
                 default: column.default.clone(),
                 comment: column.comment.clone(),
             })
@@ -417,6 +442,7 @@ impl CreateTable {
             primary_key: definition.key_positions().into_iter().filter_map(key_name).collect(),
             options: definition.options.clone(),
             comment: definition.comment.clone(),
+            checks: definition.checks.clone(),
         }
     }
 }

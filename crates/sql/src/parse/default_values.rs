@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Value, visit_expressions};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, visit_expressions,
+    visit_expressions_mut,
+};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::error::SqlError;
@@ -78,7 +81,7 @@ pub(crate) fn default_clause(reader: &mut Reader<'_>) -> Result<String, SqlError
 }
 
 fn starts_column_option(reader: &Reader<'_>, token: &Token) -> bool {
-    const OPTIONS: [&str; 12] = [
+    const OPTIONS: [&str; 14] = [
         "NULL",
         "PRIMARY",
         "DEFAULT",
@@ -91,6 +94,8 @@ fn starts_column_option(reader: &Reader<'_>, token: &Token) -> bool {
         "GENERATED",
         "AUTO_INCREMENT",
         "AUTOINCREMENT",
+        "IDENTITY",
+        "EXCLUDE",
     ];
     if is_word(token, "NOT") {
         return is_word(reader.peek_nth(1), "NULL");
@@ -102,8 +107,9 @@ fn starts_column_option(reader: &Reader<'_>, token: &Token) -> bool {
 fn read(tokens: Vec<TokenWithSpan>) -> Result<String, SqlError> {
     let dialect = KalamDialect::for_tokens(tokens.len());
     let mut reader = Reader::new(&dialect, tokens);
-    let expr = reader.parse_with(|parser| parser.parse_expr())?;
+    let mut expr = reader.parse_with(|parser| parser.parse_expr())?;
     reader.expect_end()?;
+    name_alike(&mut expr);
     check(&expr)?;
     let text = expr.to_string();
     if text.len() > DEFAULT_BYTES_MAX {
@@ -114,6 +120,23 @@ fn read(tokens: Vec<TokenWithSpan>) -> Result<String, SqlError> {
         });
     }
     Ok(text)
+}
+
+/// Functions that other systems know by another name.
+fn name_alike(expr: &mut Expr) {
+    const ALIKE: [(&str, &str); 3] =
+        [("GEN_RANDOM_UUID", "UUID"), ("UUID_GENERATE_V4", "UUID"), ("UUIDV7", "UUID_V7")];
+    let walked = visit_expressions_mut(expr, |part| {
+        if let Expr::Function(function) = part {
+            let name = function.name.to_string().to_uppercase();
+            if let Some((_, ours)) = ALIKE.iter().find(|(alike, _)| *alike == name) {
+                let ours = ObjectNamePart::Identifier(Ident::new(*ours));
+                function.name = ObjectName(vec![ours]);
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(walked.is_continue());
 }
 
 /// Refuses everything whose value depends on a row, a table or a parameter.

@@ -3,18 +3,20 @@
 use crate::error::SqlError;
 use crate::parse::reader::Reader;
 use crate::parse::statement::Statement;
-use crate::parse::{create_table, dml, explain, query_guard, settings, show, users};
+use crate::parse::{
+    comments, create_table, dml, explain, namespaces, query_guard, settings, show, users,
+};
 use crate::suggest::nearest;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Words a statement of ours begins with.
-const STATEMENT_WORDS: [&str; 17] = [
+const STATEMENT_WORDS: [&str; 18] = [
     "SELECT", "WITH", "VALUES", "FROM", "EXPLAIN", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP",
-    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET",
+    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "COMMENT",
 ];
 
 /// Statements that other systems have and we refuse by name, and what to do instead.
-const REFUSED: [(&str, &str); 44] = [
+const REFUSED: [(&str, &str); 43] = [
     ("ABORT", "every statement is atomic by itself"),
     ("ANALYZE", "statistics are kept up to date without it"),
     ("ATTACH", "SQL reaches no files"),
@@ -25,7 +27,6 @@ const REFUSED: [(&str, &str); 44] = [
     ("CHECKPOINT", ""),
     ("CLOSE", ""),
     ("CLUSTER", ""),
-    ("COMMENT", "give COMMENT 'text' in CREATE TABLE"),
     ("COMMIT", "every statement is atomic by itself"),
     ("COPY", "SQL reaches no files, use ingest"),
     ("DEALLOCATE", "prepared statements belong to the protocol"),
@@ -78,6 +79,7 @@ pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
         "CREATE" => create(reader),
         "DROP" => drop(reader),
         "ALTER" => alter(reader),
+        "COMMENT" => comments::comment_on(reader),
         "SHOW" => show::show(reader),
         "DESCRIBE" | "DESC" => show::describe(reader),
         "USE" => settings::use_namespace(reader),
@@ -124,10 +126,8 @@ fn unknown_statement(reader: &Reader<'_>, word: &str) -> SqlError {
 fn create(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let start = reader.position();
     reader.expect_word("CREATE")?;
-    if reader.eat_word("NAMESPACE") || reader.eat_word("SCHEMA") || reader.eat_word("DATABASE") {
-        let if_not_exists = reader.if_not_exists();
-        let name = reader.namespace_name()?;
-        return Ok(Statement::CreateNamespace { name, if_not_exists });
+    if namespaces::eat_namespace_word(reader) {
+        return namespaces::create_namespace(reader);
     }
     if create_table::is_create_table(reader) {
         return create_table::create_table(reader);
@@ -141,14 +141,8 @@ fn create(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let start = reader.position();
     reader.expect_word("DROP")?;
-    if reader.eat_word("NAMESPACE") || reader.eat_word("SCHEMA") || reader.eat_word("DATABASE") {
-        let if_exists = reader.if_exists();
-        let name = reader.namespace_name()?;
-        let cascade = reader.eat_word("CASCADE");
-        if !cascade {
-            reader.eat_word("RESTRICT");
-        }
-        return Ok(Statement::DropNamespace { name, if_exists, cascade });
+    if namespaces::eat_namespace_word(reader) {
+        return namespaces::drop_namespace(reader);
     }
     let typed =
         (reader.peek_word("SHARED") || reader.peek_word("USER") || reader.peek_word("STREAM"))
@@ -180,7 +174,10 @@ fn alter(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     if reader.eat_word("USER") {
         return users::alter_user(reader);
     }
-    Err(refused_object(reader, "ALTER", "USER").at(start))
+    if namespaces::eat_namespace_word(reader) {
+        return namespaces::alter_namespace(reader);
+    }
+    Err(refused_object(reader, "ALTER", "NAMESPACE and USER").at(start))
 }
 
 /// What CREATE and DROP know.

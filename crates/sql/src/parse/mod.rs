@@ -1,7 +1,9 @@
 //! SQL text → statements: tokens, parameters, bounds, then our grammar.
 
 mod column_types;
+mod comments;
 mod complexity;
+mod constraints;
 mod create_table;
 mod default_values;
 mod dialect;
@@ -9,6 +11,7 @@ mod dispatch;
 mod dml;
 mod explain;
 mod names;
+mod namespaces;
 mod options;
 mod placeholders;
 mod query_guard;
@@ -25,6 +28,7 @@ mod tests;
 
 pub use column_types::{column_type_from_ast, parse_column_type};
 pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
+pub use constraints::check_expression;
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
 pub use names::{
@@ -35,9 +39,9 @@ pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
 pub use reader::NESTING_MAX;
 pub use show_create_table::show_create_table;
 pub use statement::{
-    AlterUser, Assignment, CreateTable, CreateUser, DeleteStatement, Explain, ExplainFormat,
-    InsertSource, InsertStatement, NewColumn, ParsedStatement, Password, SessionSetting, Statement,
-    UpdateStatement,
+    AlterUser, Assignment, CommentObject, CreateTable, CreateUser, DeleteStatement, Explain,
+    ExplainFormat, InsertSource, InsertStatement, NamespaceChange, NewColumn, ParsedStatement,
+    Password, SessionSetting, Statement, UpdateStatement,
 };
 pub use users::parse_statement_timeout;
 

@@ -3,22 +3,27 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use kalamdb_commons::{AccessLevel, Durability, TableOptions, TableType};
+use kalamdb_commons::{AccessLevel, Compression, Durability, FlushPolicy, TableOptions, TableType};
 
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
 
 /// Every option there is.
-const OPTIONS: [&str; 4] = ["type", "access_level", "durability", "deleted_retention_hours"];
+const OPTIONS: [&str; 6] = [
+    "type",
+    "access_level",
+    "durability",
+    "deleted_retention_hours",
+    "flush_policy",
+    "compression",
+];
 
 /// Options known from elsewhere or to come, refused by name rather than as typos.
-const NOT_OFFERED: [&str; 9] = [
+const NOT_OFFERED: [&str; 7] = [
     "ttl_seconds",
-    "flush_policy",
     "storage_id",
     "use_user_storage",
-    "compression",
     "eviction_strategy",
     "max_stream_size_bytes",
     "retention",
@@ -98,6 +103,18 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
                 }
             };
         }
+        "flush_policy" => written.options.flush_policy = Some(flush_policy(value)?),
+        "compression" => {
+            let named = |known: &&Compression| known.as_str().eq_ignore_ascii_case(value);
+            let Some(known) = Compression::ALL.iter().find(named) else {
+                return Err(wrong(name, value, "'none', 'snappy' or 'zstd'"));
+            };
+            written.options.compression = Some(*known);
+        }
+        "storage_id" | "use_user_storage" => {
+            let advice = "there is one storage, the data directory; leave the option out";
+            return Err(SqlError::unsupported(format!("the option {name}"), advice));
+        }
         other if NOT_OFFERED.contains(&other) => {
             let advice = format!("the options are {}", OPTIONS.join(", "));
             return Err(SqlError::unsupported(format!("the option {other}"), advice));
@@ -122,6 +139,34 @@ fn durability(value: &str) -> Result<Durability, SqlError> {
             Err(wrong("durability", value, &right))
         }
     }
+}
+
+/// `rows:10000,interval:300,bytes:67108864`, at least one of them.
+fn flush_policy(value: &str) -> Result<FlushPolicy, SqlError> {
+    let refused = || {
+        wrong(
+            "flush_policy",
+            value,
+            "'rows:<n>', 'interval:<seconds>', 'bytes:<n>' or several of \
+                                      them with commas between, each number from 1",
+        )
+    };
+    let mut policy = FlushPolicy::default();
+    for part in value.split(',') {
+        let (name, number) = part.split_once(':').ok_or_else(refused)?;
+        let bound = match name.trim().to_ascii_lowercase().as_str() {
+            "rows" => &mut policy.rows,
+            "interval" => &mut policy.interval_seconds,
+            "bytes" => &mut policy.bytes,
+            _ => return Err(refused()),
+        };
+        let number = number.trim().parse().ok().filter(|number| *number > 0);
+        let number: u64 = number.ok_or_else(refused)?;
+        if bound.replace(number).is_some() {
+            return Err(refused());
+        }
+    }
+    Ok(policy)
 }
 
 fn wrong(option: &str, value: &str, right: &str) -> SqlError {

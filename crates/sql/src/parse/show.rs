@@ -7,18 +7,19 @@ use crate::parse::reader::{Reader, is_word};
 use crate::parse::settings;
 use crate::parse::statement::Statement;
 
-/// `SHOW NAMESPACES | TABLES [IN ns] | COLUMNS FROM t | CREATE TABLE t | USERS | setting`.
+/// `SHOW NAMESPACES | TABLES [IN ns] | COLUMNS FROM t | CREATE TABLE t | STATS FOR TABLE t |
+/// FUNCTIONS | USERS | ALL | setting`, lists of names with `[LIKE 'pattern']`.
 pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("SHOW")?;
     let Some(word) = reader.peek_any_word() else {
-        return Err(
-            reader.expected("NAMESPACES, TABLES, COLUMNS, CREATE TABLE, USERS or a setting")
-        );
+        return Err(reader.expected(
+            "NAMESPACES, TABLES, COLUMNS, CREATE TABLE, STATS, FUNCTIONS, USERS, ALL or a setting",
+        ));
     };
     match word.as_str() {
         "NAMESPACES" | "SCHEMAS" | "DATABASES" => {
             reader.next();
-            Ok(Statement::ShowNamespaces)
+            Ok(Statement::ShowNamespaces { like: like(reader)? })
         }
         "USERS" => {
             reader.next();
@@ -28,7 +29,7 @@ pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
             reader.next();
             let named = reader.eat_word("IN") || reader.eat_word("FROM");
             let namespace = if named { Some(reader.namespace_name()?) } else { None };
-            Ok(Statement::ShowTables { namespace })
+            Ok(Statement::ShowTables { namespace, all: false, like: like(reader)? })
         }
         "COLUMNS" => {
             reader.next();
@@ -42,11 +43,43 @@ pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
             reader.expect_word("TABLE")?;
             Ok(Statement::ShowCreateTable { table: reader.table_name()? })
         }
-        "ALL" | "FUNCTIONS" | "INDEXES" | "VIEWS" | "STATS" | "STATUS" | "VARIABLES" => {
+        "ALL" => {
+            reader.next();
+            if reader.eat_word("TABLES") {
+                return Ok(Statement::ShowTables {
+                    namespace: None,
+                    all: true,
+                    like: like(reader)?,
+                });
+            }
+            Ok(Statement::ShowSettings)
+        }
+        "FUNCTIONS" => {
+            reader.next();
+            Ok(Statement::ShowFunctions { like: like(reader)? })
+        }
+        "STATS" => {
+            reader.next();
+            if reader.eat_word("FOR") {
+                reader.expect_word("TABLE")?;
+            } else {
+                reader.eat_word("TABLE");
+            }
+            Ok(Statement::ShowStats { table: reader.table_name()? })
+        }
+        "INDEXES" | "VIEWS" | "STATUS" | "VARIABLES" => {
             Err(reader.unsupported(&format!("SHOW {word}"), "look into information_schema"))
         }
         _ => Ok(Statement::ShowSetting { setting: settings::setting(reader)? }),
     }
+}
+
+/// `LIKE 'pattern'`, when it comes next.
+fn like(reader: &mut Reader<'_>) -> Result<Option<String>, SqlError> {
+    if !reader.eat_word("LIKE") {
+        return Ok(None);
+    }
+    reader.string("a pattern as a string literal").map(Some)
 }
 
 /// `DESCRIBE | DESC [TABLE] t`.

@@ -17,7 +17,7 @@ pub fn show_create_table(definition: &TableDefinition) -> String {
     for (i, column) in definition.columns.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         // Writing to a String cannot fail.
-        let _ = write!(sql, "{comma}\n  {} {}", quote_name(&column.name), column.column_type);
+        let _ = write!(sql, "{comma}\n  {} {}", quote_name(&column.name), column.declared_type());
         if !column.nullable {
             sql.push_str(" NOT NULL");
         }
@@ -36,6 +36,10 @@ pub fn show_create_table(definition: &TableDefinition) -> String {
         .collect();
     if !key.is_empty() {
         let _ = write!(sql, ",\n  PRIMARY KEY ({})", key.join(", "));
+    }
+    for check in &definition.checks {
+        let name = quote_name(&check.name);
+        let _ = write!(sql, ",\n  CONSTRAINT {name} CHECK ({})", check.expression);
     }
     sql.push_str("\n)");
     if let Some(comment) = &definition.comment {
@@ -60,6 +64,12 @@ fn options(table_type: TableType, options: &TableOptions) -> Vec<String> {
     }
     if options.deleted_retention_hours != usual.deleted_retention_hours {
         written.push(format!("DELETED_RETENTION_HOURS = {}", options.deleted_retention_hours));
+    }
+    if let Some(policy) = options.flush_policy {
+        written.push(format!("FLUSH_POLICY = '{policy}'"));
+    }
+    if let Some(compression) = options.compression {
+        written.push(format!("COMPRESSION = '{}'", compression.as_str()));
     }
     if let Some(ttl_seconds) = options.ttl_seconds {
         written.push(format!("TTL_SECONDS = {ttl_seconds}"));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use datafusion::sql::sqlparser::ast;
-use kalamdb_commons::{ColumnType, TableOptions};
+use kalamdb_commons::{CheckConstraint, ColumnType, TableOptions};
 use kalamdb_commons::{Role, TableType};
 
 use crate::TableName;
@@ -50,6 +50,22 @@ pub enum Statement {
         name: String,
         /// Whether an existing one is fine.
         if_not_exists: bool,
+        /// The COMMENT text.
+        comment: Option<String>,
+    },
+    /// ALTER NAMESPACE.
+    AlterNamespace {
+        /// The namespace.
+        name: String,
+        /// What changes.
+        change: NamespaceChange,
+    },
+    /// COMMENT ON.
+    CommentOn {
+        /// What it is about.
+        object: CommentObject,
+        /// The text; `None` takes it away.
+        comment: Option<String>,
     },
     /// DROP NAMESPACE.
     DropNamespace {
@@ -61,7 +77,10 @@ pub enum Statement {
         cascade: bool,
     },
     /// SHOW NAMESPACES (also SCHEMAS, DATABASES).
-    ShowNamespaces,
+    ShowNamespaces {
+        /// A LIKE pattern for the names.
+        like: Option<String>,
+    },
     /// CREATE TABLE.
     CreateTable(Box<CreateTable>),
     /// DROP TABLE.
@@ -71,11 +90,27 @@ pub enum Statement {
         /// Whether a missing one is fine.
         if_exists: bool,
     },
-    /// SHOW TABLES [IN namespace]; without a namespace: the session's.
+    /// SHOW [ALL] TABLES [IN namespace] [LIKE pattern]; without a namespace: the session's.
     ShowTables {
         /// The namespace to list.
         namespace: Option<String>,
+        /// Whether all namespaces are listed.
+        all: bool,
+        /// A LIKE pattern for the names.
+        like: Option<String>,
     },
+    /// SHOW STATS FOR TABLE t.
+    ShowStats {
+        /// The table.
+        table: TableName,
+    },
+    /// SHOW FUNCTIONS [LIKE pattern].
+    ShowFunctions {
+        /// A LIKE pattern for the names.
+        like: Option<String>,
+    },
+    /// SHOW ALL: the settings.
+    ShowSettings,
     /// `DESCRIBE [TABLE] t` and SHOW COLUMNS FROM t.
     Describe {
         /// The table.
@@ -124,8 +159,11 @@ impl Statement {
         match self {
             Self::Query(_)
             | Self::Explain(_)
-            | Self::ShowNamespaces
+            | Self::ShowNamespaces { .. }
             | Self::ShowTables { .. }
+            | Self::ShowStats { .. }
+            | Self::ShowFunctions { .. }
+            | Self::ShowSettings
             | Self::Describe { .. }
             | Self::ShowCreateTable { .. }
             | Self::ShowUsers
@@ -134,6 +172,8 @@ impl Statement {
             | Self::Update(_)
             | Self::Delete(_)
             | Self::CreateNamespace { .. }
+            | Self::AlterNamespace { .. }
+            | Self::CommentOn { .. }
             | Self::DropNamespace { .. }
             | Self::CreateTable(_)
             | Self::DropTable { .. }
@@ -160,7 +200,12 @@ impl Statement {
             Self::Delete(_) => "DELETE",
             Self::CreateNamespace { .. } => "CREATE NAMESPACE",
             Self::DropNamespace { .. } => "DROP NAMESPACE",
-            Self::ShowNamespaces => "SHOW NAMESPACES",
+            Self::AlterNamespace { .. } => "ALTER NAMESPACE",
+            Self::CommentOn { .. } => "COMMENT ON",
+            Self::ShowNamespaces { .. } => "SHOW NAMESPACES",
+            Self::ShowStats { .. } => "SHOW STATS",
+            Self::ShowFunctions { .. } => "SHOW FUNCTIONS",
+            Self::ShowSettings => "SHOW ALL",
             Self::CreateTable(_) => "CREATE TABLE",
             Self::DropTable { .. } => "DROP TABLE",
             Self::ShowTables { .. } => "SHOW TABLES",
@@ -291,6 +336,8 @@ pub struct CreateTable {
     pub options: TableOptions,
     /// The COMMENT text.
     pub comment: Option<String>,
+    /// The CHECK constraints, each with a name.
+    pub checks: Vec<CheckConstraint>,
 }
 
 /// A column of CREATE TABLE.
@@ -302,10 +349,39 @@ pub struct NewColumn {
     pub column_type: ColumnType,
     /// False for NOT NULL and for key columns.
     pub nullable: bool,
+    /// The most characters of a text, or bytes of BYTES.
+    pub length_max: Option<u32>,
     /// The DEFAULT expression as SQL text.
     pub default: Option<String>,
     /// The COMMENT text.
     pub comment: Option<String>,
+}
+
+impl NewColumn {
+    /// A nullable column without a default.
+    pub fn new(name: String, column_type: ColumnType) -> Self {
+        Self { name, column_type, nullable: true, length_max: None, default: None, comment: None }
+    }
+}
+
+/// What COMMENT ON speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommentObject {
+    /// A table.
+    Table(TableName),
+    /// A column of a table.
+    Column(TableName, String),
+    /// A namespace.
+    Namespace(String),
+}
+
+/// What ALTER NAMESPACE does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamespaceChange {
+    /// RENAME TO.
+    Rename(String),
+    /// SET COMMENT; `None` takes it away.
+    Comment(Option<String>),
 }
 
 /// A password in a statement; not shown by `Debug`.

@@ -108,6 +108,7 @@ pub(crate) fn definition(
         columns,
         options: TableOptions::default(),
         comment: None,
+        checks: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use kalamdb_commons::{ColumnDefinition, ColumnType, TableDefinition};
+use kalamdb_sql::NewColumn;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
@@ -29,6 +30,7 @@ pub(crate) struct AssignColumn {
     name: String,
     column_type: ColumnType,
     nullable: bool,
+    length_max: Option<u32>,
 }
 
 impl AssignColumn {
@@ -38,12 +40,24 @@ impl AssignColumn {
             name: column.name.to_string(),
             column_type: column.column_type.clone(),
             nullable: column.nullable,
+            length_max: column.length_max,
+        }
+    }
+
+    /// A column of a table that does not exist yet.
+    pub(super) fn of_new(table: &str, column: &NewColumn) -> Self {
+        Self {
+            table: table.to_owned(),
+            name: column.name.clone(),
+            column_type: column.column_type.clone(),
+            nullable: column.nullable,
+            length_max: column.length_max,
         }
     }
 
     /// A column that a bound value goes to; whether it takes NULL is for others to know.
     pub(super) fn of_parameter(table: String, name: String, column_type: ColumnType) -> Self {
-        Self { table, name, column_type, nullable: true }
+        Self { table, name, column_type, nullable: true, length_max: None }
     }
 
     /// The declared columns of a table.
@@ -109,6 +123,43 @@ impl AssignColumn {
             table: self.table.clone(),
             column: self.name.clone(),
             row: first_row + row.unwrap_or(0) as u64,
+        })
+    }
+
+    /// Refuses texts with more characters, and bytes that are more, than the column takes. The
+    /// values are ones of the column.
+    pub(crate) fn check_length(
+        &self,
+        values: &ArrayRef,
+        first_row: u64,
+    ) -> Result<(), TablesError> {
+        let Some(length_max) = self.length_max else { return Ok(()) };
+        let limit = length_max as usize;
+        let found = match self.column_type {
+            // A text has no more characters than bytes: most need not be counted.
+            ColumnType::Text => {
+                values.as_string::<i32>().iter().enumerate().find_map(|(row, v)| {
+                    let length = v.filter(|text| text.len() > limit)?.chars().count();
+                    (length > limit).then_some((row, length))
+                })
+            }
+            ColumnType::Bytes => {
+                values.as_binary::<i32>().iter().enumerate().find_map(|(row, value)| {
+                    let length = value?.len();
+                    (length > limit).then_some((row, length))
+                })
+            }
+            _ => None,
+        };
+        let Some((row, length)) = found else { return Ok(()) };
+        let unit = if self.column_type == ColumnType::Text { "characters" } else { "bytes" };
+        Err(TablesError::ValueTooLong {
+            table: self.table.clone(),
+            column: self.name.clone(),
+            column_type: kalamdb_commons::declared_type(&self.column_type, self.length_max),
+            row: first_row + row as u64,
+            length,
+            unit,
         })
     }
 
@@ -302,6 +353,7 @@ mod tests {
             name: String::from("c"),
             column_type,
             nullable: false,
+            length_max: None,
         }
     }
 

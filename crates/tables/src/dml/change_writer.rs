@@ -11,6 +11,7 @@ use kalamdb_sql::TableEntry;
 use kalamdb_store::{ByteRows, ChangeOp, RowChanges, row_format};
 
 use super::assign::AssignColumn;
+use super::checks::TableChecks;
 use super::insert_writer::convert_columns;
 use crate::TablesError;
 
@@ -23,6 +24,7 @@ pub(super) struct ChangeWriter {
     owner: Option<UserId>,
     op: ChangeOp,
     columns: Vec<Arc<AssignColumn>>,
+    checks: Arc<TableChecks>,
     /// Locations seen, when the source may give one row several times.
     seen: Option<HashSet<Vec<u8>>>,
     keys: ByteRows,
@@ -38,8 +40,10 @@ impl ChangeWriter {
         owner: Option<UserId>,
         op: ChangeOp,
         repeated: bool,
+        checks: Arc<TableChecks>,
     ) -> Self {
         Self {
+            checks,
             columns: AssignColumn::of_table(&entry.definition),
             entry,
             owner,
@@ -84,8 +88,9 @@ impl ChangeWriter {
             let values = batch
                 .project(&values)
                 .map_err(|error| TablesError::Internal { reason: error.to_string() })?;
+            let definition = &self.entry.definition;
             let values =
-                convert_columns(&self.entry.definition, &self.columns, &values, first_row)?;
+                convert_columns(definition, &self.columns, &self.checks, &values, first_row)?;
             self.entry.layout.encode_rows(&values, false, &mut self.rows)?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use kalamdb_commons::{ColumnDefinition, Principal};
 use kalamdb_sql::{CatalogSnapshot, CreateTable, quote_name};
 
-use super::assign::{convert, reason_of};
+use super::assign::{AssignColumn, convert, reason_of};
 use crate::TablesError;
 use crate::planner::{Names, PlanContext};
 
@@ -55,8 +55,10 @@ pub fn check_defaults(
             .map_err(|error| refused(error.strip_backtrace()))?;
         // NULL is for the column's NOT NULL to refuse.
         if value.logical_null_count() == 0 {
-            convert(&value, &column.column_type, false)
+            let value = convert(&value, &column.column_type, false)
                 .map_err(|error| refused(reason_of(error)))?;
+            let assign = AssignColumn::of_new(&table.name.to_string(), column);
+            assign.check_length(&value, 1).map_err(|error| refused(error.to_string()))?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use kalamdb_store::{
 };
 
 use super::assign::AssignColumn;
+use super::checks::TableChecks;
 use crate::TablesError;
 
 /// Keys looked up in one call.
@@ -23,6 +24,7 @@ pub(super) struct InsertWriter {
     view: Arc<ReadView>,
     generation: Generation,
     columns: Vec<Arc<AssignColumn>>,
+    checks: Arc<TableChecks>,
     keys: ByteRows,
     rows: ByteRows,
     /// Every key so far is greater than the one before it: none can be there twice.
@@ -30,8 +32,14 @@ pub(super) struct InsertWriter {
 }
 
 impl InsertWriter {
-    pub(super) fn new(entry: Arc<TableEntry>, owner: Option<UserId>, view: Arc<ReadView>) -> Self {
+    pub(super) fn new(
+        entry: Arc<TableEntry>,
+        owner: Option<UserId>,
+        view: Arc<ReadView>,
+        checks: Arc<TableChecks>,
+    ) -> Self {
         Self {
+            checks,
             generation: view.generation(entry.definition.id),
             columns: AssignColumn::of_table(&entry.definition),
             entry,
@@ -82,7 +90,7 @@ impl InsertWriter {
 
     fn converted(&self, batch: &RecordBatch) -> Result<RecordBatch, TablesError> {
         let first_row = self.keys.len() as u64 + 1;
-        convert_columns(&self.entry.definition, &self.columns, batch, first_row)
+        convert_columns(&self.entry.definition, &self.columns, &self.checks, batch, first_row)
     }
 
     /// Checks the keys and gives the changes to commit.
@@ -218,11 +226,12 @@ fn shared_prefix(keys: &ByteRows) -> usize {
     })
 }
 
-/// A batch of exactly the declared columns, values converted and NULLs checked. `first_row` is
-/// the 1-based row of the first.
+/// A batch of exactly the declared columns: values converted, NULLs, lengths and CHECK
+/// constraints checked. `first_row` is the 1-based row of the first.
 pub(super) fn convert_columns(
     definition: &TableDefinition,
     columns: &[Arc<AssignColumn>],
+    checks: &TableChecks,
     batch: &RecordBatch,
     first_row: u64,
 ) -> Result<RecordBatch, TablesError> {
@@ -242,10 +251,13 @@ pub(super) fn convert_columns(
         .map(|(column, values)| {
             let values = column.assign(values, first_row)?;
             column.check_not_null(&values, first_row)?;
+            column.check_length(&values, first_row)?;
             Ok(values)
         })
         .collect::<Result<Vec<_>, TablesError>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(definition.arrow_schema(), converted, &options)
-        .map_err(|error| TablesError::Internal { reason: error.to_string() })
+    let batch = RecordBatch::try_new_with_options(definition.arrow_schema(), converted, &options)
+        .map_err(|error| TablesError::Internal { reason: error.to_string() })?;
+    checks.enforce(definition, &batch, first_row)?;
+    Ok(batch)
 }

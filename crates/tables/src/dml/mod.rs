@@ -12,6 +12,7 @@
 
 mod assign;
 mod change_writer;
+mod checks;
 mod commit;
 mod defaults;
 mod ingest;
@@ -28,6 +29,7 @@ mod values;
 mod wide_reals;
 
 pub(crate) use self::assign::{AssignColumn, convert};
+pub use self::checks::{CheckPlans, check_constraints};
 pub use self::defaults::check_defaults;
 pub use self::ingest::{encode_batches, insert_batches};
 pub(crate) use self::literal_rows::LiteralRows;

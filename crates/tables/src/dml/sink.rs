@@ -161,13 +161,16 @@ impl StatementWriter {
         check_version(entry, context)?;
         context.catalog.authorize_write(&context.principal, entry)?;
         let owner = owner_of(entry, context);
+        let checks = context.checks.of(entry)?;
         let changed = |op, repeated| {
-            Rows::Changed(ChangeWriter::new(Arc::clone(entry), owner.clone(), op, repeated))
+            let (entry, owner, checks) = (Arc::clone(entry), owner.clone(), Arc::clone(&checks));
+            Rows::Changed(ChangeWriter::new(entry, owner, op, repeated, checks))
         };
         let rows = match write {
             Write::Insert => {
                 let view = Arc::clone(&context.view);
-                Rows::New(InsertWriter::new(Arc::clone(entry), owner.clone(), view))
+                let (entry, checks) = (Arc::clone(entry), Arc::clone(&checks));
+                Rows::New(InsertWriter::new(entry, owner.clone(), view, checks))
             }
             Write::Update { repeated } => changed(ChangeOp::Update, repeated),
             Write::Delete { repeated } => changed(ChangeOp::Delete, repeated),

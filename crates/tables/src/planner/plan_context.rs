@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DFSchema, TableReference};
+use datafusion::common::{DFSchema, DFSchemaRef, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -15,7 +15,8 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, EmptyRelation, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
+    TableSource, WindowUDF,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
@@ -67,7 +68,24 @@ impl<'a> PlanContext<'a> {
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
         let expr = self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut context)?;
-        super::uuid_text::rewrite_expression(expr)
+        super::uuid_text::rewrite_expression(expr, &DFSchema::empty())
+    }
+
+    /// Plans an expression over the columns of `schema`: a projection of it alone.
+    pub(crate) fn plan_over(
+        &self,
+        mut expression: ast::Expr,
+        schema: &DFSchemaRef,
+    ) -> Result<LogicalPlan> {
+        exact_numbers::mark(&mut expression)?;
+        let mut context = PlannerContext::new();
+        let expr = self.planner().sql_to_expr(expression, schema, &mut context)?;
+        let expr = super::uuid_text::rewrite_expression(expr, schema)?;
+        let input = LogicalPlan::EmptyRelation(EmptyRelation {
+            produce_one_row: false,
+            schema: Arc::clone(schema),
+        });
+        LogicalPlanBuilder::from(input).project([expr])?.build()
     }
 
     fn planner(&self) -> SqlToRel<'_, Self> {

@@ -41,10 +41,9 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(rewritten.data)
 }
 
-/// Rewrites an expression that stands on its own.
-pub(super) fn rewrite_expression(expr: Expr) -> Result<Expr> {
-    let schema = DFSchema::empty();
-    Ok(expr.transform_up(|expr| rewrite_expr(expr, &schema))?.data)
+/// Rewrites an expression over the columns of `schema`.
+pub(super) fn rewrite_expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(expr.transform_up(|expr| rewrite_expr(expr, schema))?.data)
 }
 
 fn is_uuid(data_type: &DataType) -> bool {

@@ -40,6 +40,7 @@ struct Row {
     nullable: bool,
     column_type: Option<ColumnType>,
     type_name: String,
+    length_max: Option<u32>,
 }
 
 pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
@@ -53,7 +54,8 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
                 ordinal: position as i64 + 1,
                 default: column.default.clone(),
                 nullable: column.nullable,
-                type_name: column.column_type.to_string(),
+                type_name: column.declared_type(),
+                length_max: column.length_max,
                 column_type: Some(column.column_type.clone()),
             });
         }
@@ -72,6 +74,7 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
                     .as_ref()
                     .map_or_else(|| field.data_type().to_string(), ToString::to_string),
                 column_type,
+                length_max: None,
             });
         }
     }
@@ -91,8 +94,14 @@ fn as_columns(rows: &[Row]) -> Vec<ArrayRef> {
         optional_texts(rows.iter().map(|row| row.default.as_deref())),
         texts(rows.iter().map(|row| if row.nullable { "YES" } else { "NO" })),
         texts(rows.iter().map(|row| &row.type_name)),
-        number(|_| None),
-        number(octet_length),
+        optional_ints(rows.iter().map(|row| {
+            let text = row.column_type == Some(ColumnType::Text);
+            row.length_max.filter(|_| text).map(i64::from)
+        })),
+        optional_ints(rows.iter().map(|row| match (&row.column_type, row.length_max) {
+            (Some(ColumnType::Bytes), Some(length)) => Some(i64::from(length)),
+            (column_type, _) => column_type.as_ref().and_then(octet_length),
+        })),
         number(precision),
         number(radix),
         number(scale),

@@ -4,6 +4,7 @@
 //! statement's principal may see.
 
 mod columns;
+mod constraints;
 mod information_schema;
 mod jobs;
 mod live_queries;
@@ -45,6 +46,8 @@ pub(crate) enum SystemTable {
     InformationColumns,
     InformationSchemata,
     InformationViews,
+    InformationTableConstraints,
+    InformationCheckConstraints,
 }
 
 impl SystemTable {
@@ -63,6 +66,8 @@ impl SystemTable {
             Self::InformationColumns,
             Self::InformationSchemata,
             Self::InformationViews,
+            Self::InformationTableConstraints,
+            Self::InformationCheckConstraints,
         ]
     }
 
@@ -85,7 +90,9 @@ impl SystemTable {
             Self::InformationTables
             | Self::InformationColumns
             | Self::InformationSchemata
-            | Self::InformationViews => INFORMATION_SCHEMA,
+            | Self::InformationViews
+            | Self::InformationTableConstraints
+            | Self::InformationCheckConstraints => INFORMATION_SCHEMA,
             _ => SYSTEM_NAMESPACE,
         }
     }
@@ -104,6 +111,8 @@ impl SystemTable {
             Self::InformationColumns => "columns",
             Self::InformationSchemata => "schemata",
             Self::InformationViews => "views",
+            Self::InformationTableConstraints => "table_constraints",
+            Self::InformationCheckConstraints => "check_constraints",
         }
     }
 
@@ -122,6 +131,8 @@ impl SystemTable {
             Self::InformationColumns => columns::columns(),
             Self::InformationSchemata => information_schema::schemata_columns(),
             Self::InformationViews => information_schema::views_columns(),
+            Self::InformationTableConstraints => constraints::table_constraints_columns(),
+            Self::InformationCheckConstraints => constraints::check_constraints_columns(),
         }))
     }
 
@@ -134,6 +145,8 @@ impl SystemTable {
             Self::InformationTables => information_schema::tables_rows(context),
             Self::InformationColumns => columns::rows(context),
             Self::InformationSchemata => information_schema::schemata_rows(context),
+            Self::InformationTableConstraints => constraints::table_constraints_rows(context),
+            Self::InformationCheckConstraints => constraints::check_constraints_rows(context),
             // What these show does not exist yet.
             Self::LiveQueries
             | Self::StorageLocations

@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 
-use super::{int, ints, text, texts, time, times};
+use super::{int, ints, optional_text, optional_texts, text, texts, time, times};
 use crate::StatementContext;
 
 pub(super) fn columns() -> Vec<Field> {
@@ -13,6 +13,7 @@ pub(super) fn columns() -> Vec<Field> {
         int("table_count"),
         text("created_by"),
         time("created_at"),
+        optional_text("comment"),
     ]
 }
 
@@ -28,5 +29,6 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
         ints(namespaces.iter().map(|namespace| table_count(&namespace.name))),
         texts(namespaces.iter().map(|namespace| namespace.created_by.as_str())),
         times(namespaces.iter().map(|namespace| namespace.created_at_us)),
+        optional_texts(namespaces.iter().map(|namespace| namespace.comment.as_deref())),
     ]
 }

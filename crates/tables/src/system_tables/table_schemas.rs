@@ -51,7 +51,7 @@ fn schema_json(table: &TableDefinition) -> String {
         .map(|column| {
             serde_json::json!({
                 "name": column.name,
-                "type": column.column_type.to_string(),
+                "type": column.declared_type(),
                 "nullable": column.nullable,
                 "default": column.default,
                 "primary_key": table.primary_key.contains(&column.id),

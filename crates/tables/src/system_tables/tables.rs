@@ -21,6 +21,8 @@ pub(super) fn columns() -> Vec<Field> {
         text("durability"),
         int("deleted_retention_hours"),
         optional_int("ttl_seconds"),
+        optional_text("flush_policy"),
+        optional_text("compression"),
         optional_text("comment"),
         text("created_by"),
         time("created_at"),
@@ -48,6 +50,12 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
         ints(each().map(|table| i64::from(table.options.deleted_retention_hours))),
         optional_ints(
             each().map(|table| table.options.ttl_seconds.and_then(|s| i64::try_from(s).ok())),
+        ),
+        optional_texts(
+            each().map(|table| table.options.flush_policy.map(|policy| policy.to_string())),
+        ),
+        optional_texts(
+            each().map(|table| table.options.compression.map(|compression| compression.as_str())),
         ),
         optional_texts(each().map(|table| table.comment.as_deref())),
         texts(each().map(|table| table.created_by.as_str())),

@@ -19,7 +19,8 @@ pub(super) fn annotated_schema(table: &TableInfo) -> Schema {
         .enumerate()
         .map(|(position, field)| annotated_field(table, position, field))
         .collect();
-    Schema::new(fields)
+    let remarks = table.comment.clone().map(|comment| (format!("{PREFIX}REMARKS"), comment));
+    Schema::new_with_metadata(fields, remarks.into_iter().collect())
 }
 
 fn annotated_field(table: &TableInfo, position: usize, field: &Field) -> Field {

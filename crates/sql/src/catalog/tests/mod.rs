@@ -1,5 +1,6 @@
 //! The catalog against a real store.
 
+mod changes;
 mod rights;
 mod tables;
 mod users;

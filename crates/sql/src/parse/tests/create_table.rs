@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use kalamdb_commons::{
-    AccessLevel, ColumnDefinition, ColumnId, ColumnType, Durability, NamespaceId, StructField,
-    TableDefinition, TableId, TableOptions, TableType, UserId,
+    AccessLevel, CheckConstraint, ColumnDefinition, ColumnId, ColumnType, Compression, Durability,
+    FlushPolicy, NamespaceId, StructField, TableDefinition, TableId, TableOptions, TableType,
+    UserId,
 };
 
 use super::{refusal, statement};
@@ -54,7 +55,7 @@ fn columns_keys_and_options_are_read() {
             access_level: AccessLevel::Public,
             durability: Durability::Interval { interval_ms: 100 },
             deleted_retention_hours: 0,
-            ttl_seconds: None,
+            ..TableOptions::default()
         }
     );
 }
@@ -234,10 +235,27 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
                 Durability::Interval { interval_ms: 250 }
             },
             deleted_retention_hours: if seed.is_multiple_of(3) { 168 } else { 0 },
+            flush_policy: (seed % 3 == 1).then(|| FlushPolicy {
+                rows: Some(10),
+                interval_seconds: Some(60),
+                bytes: (seed % 2 == 1).then_some(4096),
+            }),
+            compression: (seed % 4 == 1).then_some(Compression::Zstd),
             ttl_seconds: None,
         },
         comment: (seed % 2 == 1).then(|| "it's a table".to_owned()),
+        checks: Vec::new(),
     };
+    for (i, column) in definition.columns.iter_mut().enumerate() {
+        if matches!(column.column_type, ColumnType::Text | ColumnType::Bytes) {
+            column.length_max = (i + seed).is_multiple_of(2).then_some(40);
+        }
+    }
+    for (name, column) in [("c_check", 0), ("it's \"a\" check", 1)].into_iter().take(seed % 3) {
+        let column = crate::quote_name(&definition.columns[column].name);
+        let expression = format!("{column} IS NOT NULL OR 1 < 2");
+        definition.checks.push(CheckConstraint { name: name.to_owned(), expression });
+    }
     for id in definition.primary_key.clone() {
         for column in definition.columns.iter_mut().filter(|column| column.id == id) {
             column.nullable = false;
@@ -269,6 +287,7 @@ fn show_create_table_is_readable() {
         table_type: TableType::Shared,
         options: TableOptions::default(),
         comment: None,
+        checks: Vec::new(),
         ..TableDefinition::clone(&definition(0))
     };
     assert_eq!(

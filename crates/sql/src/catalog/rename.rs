@@ -1,0 +1,89 @@
+//! ALTER NAMESPACE … RENAME TO: ids and rows stay where they are.
+
+use std::sync::Arc;
+
+use kalamdb_commons::{Principal, Role, TableDefinition, intern};
+use kalamdb_store::CommitRequest;
+
+use super::access::{refuse_reserved, require};
+use super::entities::Namespace;
+use super::{Catalog, CatalogSnapshot, DEFAULT_NAMESPACE};
+use crate::error::{ObjectKind, SqlError};
+use crate::parse::{NamespaceChange, check_new_name};
+
+impl Catalog {
+    /// Changes a namespace.
+    ///
+    /// # Errors
+    /// PermissionDenied below dba, NotFound, AlreadyExists for the new name.
+    pub fn alter_namespace(
+        &self,
+        principal: &Principal,
+        name: &str,
+        change: &NamespaceChange,
+    ) -> Result<(), SqlError> {
+        match change {
+            NamespaceChange::Rename(new_name) => self.rename_namespace(principal, name, new_name),
+            NamespaceChange::Comment(comment) => {
+                self.comment_on_namespace(principal, name, comment.clone())
+            }
+        }
+    }
+
+    fn rename_namespace(
+        &self,
+        principal: &Principal,
+        name: &str,
+        new_name: &str,
+    ) -> Result<(), SqlError> {
+        require(principal, Role::Dba, || format!("rename the namespace {name}"))?;
+        check_new_name(ObjectKind::Namespace, new_name)?;
+        refuse_reserved(name)?;
+        refuse_reserved(new_name)?;
+        if name == DEFAULT_NAMESPACE {
+            return Err(SqlError::invalid("the namespace default cannot be renamed"));
+        }
+        let _changing = self.changing.lock();
+        let snapshot = self.snapshot();
+        let namespace = snapshot.resolve_namespace(principal, name)?;
+        if snapshot.namespace(new_name).is_some() {
+            let (object, name) = (ObjectKind::Namespace, new_name.to_owned());
+            return Err(SqlError::AlreadyExists { object, name });
+        }
+        let namespace = Namespace { name: intern(new_name), ..Namespace::clone(namespace) };
+        let mut request = CommitRequest::default();
+        request.catalog.push(self.namespaces.put_op(&namespace.id, &namespace)?);
+        let mut next = CatalogSnapshot::clone(&snapshot);
+        next.remove_namespace(name);
+        let new_name = Arc::clone(&namespace.name);
+        next.put_namespace(Arc::new(namespace));
+        for table in snapshot.tables_in(name) {
+            let mut definition = TableDefinition::clone(&table.definition);
+            definition.namespace = Arc::clone(&new_name);
+            self.rename_older_versions(&definition, &mut request)?;
+            next.put_table(self.put_definition(definition, &mut request)?)?;
+        }
+        self.commit(request, next)?;
+        tracing::info!(
+            namespace = name, new_name = &*new_name, user = %principal.user_name,
+            "namespace renamed"
+        );
+        Ok(())
+    }
+
+    /// Adds to a commit the older versions of a table under its new namespace's name.
+    fn rename_older_versions(
+        &self,
+        newest: &TableDefinition,
+        request: &mut CommitRequest,
+    ) -> Result<(), SqlError> {
+        let view = self.view()?;
+        for version in 1..newest.schema_version {
+            let key = (newest.id, version);
+            let Some(mut definition) = self.tables.get(&view, &key)? else { continue };
+            definition.namespace = Arc::clone(&newest.namespace);
+            request.catalog.push(self.tables.put_op(&key, &definition)?);
+        }
+        Ok(())
+    }
+}
