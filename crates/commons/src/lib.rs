@@ -24,6 +24,7 @@ mod role;
 mod string_interner;
 pub mod system_columns;
 mod table_definition;
+mod view_definition;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column_type::{ColumnType, StructField, TimePrecision, TypeError};
@@ -34,3 +35,4 @@ pub use string_interner::intern;
 pub use table_definition::{
     AccessLevel, ColumnDefinition, Durability, TableDefinition, TableOptions, TableType,
 };
+pub use view_definition::ViewDefinition;
