@@ -53,8 +53,10 @@ mod session;
 mod session_state;
 mod settings;
 mod simplify;
+mod table_as;
 mod update;
 mod view_age;
+mod views;
 mod wire_schema;
 
 #[cfg(test)]

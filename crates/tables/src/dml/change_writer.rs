@@ -22,6 +22,8 @@ pub(super) struct ChangeWriter {
     entry: Arc<TableEntry>,
     owner: Option<UserId>,
     op: ChangeOp,
+    /// Whether a deleted row's last image stays for a while.
+    keeps_deleted: bool,
     columns: Vec<Arc<AssignColumn>>,
     /// Locations seen, when the source may give one row several times.
     seen: Option<HashSet<Vec<u8>>>,
@@ -41,6 +43,7 @@ impl ChangeWriter {
     ) -> Self {
         Self {
             columns: AssignColumn::of_table(&entry.definition),
+            keeps_deleted: entry.definition.options.deleted_retention_hours > 0,
             entry,
             owner,
             op,
@@ -49,6 +52,11 @@ impl ChangeWriter {
             rows: ByteRows::new(),
             old: ByteRows::new(),
         }
+    }
+
+    /// A writer that deletes rows, and deleted rows, without leaving anything of them.
+    pub(super) fn erasing(entry: Arc<TableEntry>, owner: Option<UserId>) -> Self {
+        Self { keeps_deleted: false, ..Self::new(entry, owner, ChangeOp::Delete, false) }
     }
 
     /// Encoded bytes so far.
@@ -74,7 +82,7 @@ impl ChangeWriter {
             };
             self.keys.push(location);
             self.old.push(image);
-            if self.op == ChangeOp::Delete && self.keeps_deleted() {
+            if self.op == ChangeOp::Delete && self.keeps_deleted {
                 row_format::as_tombstone(image, &mut self.rows)?;
             }
         }
@@ -89,11 +97,6 @@ impl ChangeWriter {
             self.entry.layout.encode_rows(&values, false, &mut self.rows)?;
         }
         Ok(())
-    }
-
-    /// Whether a deleted row's last image stays for a while.
-    fn keeps_deleted(&self) -> bool {
-        self.entry.definition.options.deleted_retention_hours > 0
     }
 
     /// The rows whose location has not come before.

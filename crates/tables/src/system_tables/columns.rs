@@ -1,5 +1,5 @@
-//! `information_schema.columns`: the declared columns of the tables the principal may know of,
-//! and those of the system tables.
+//! `information_schema.columns`: the declared columns of the tables and views the principal
+//! may know of, and those of the system tables.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
@@ -52,6 +52,21 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
                 column: column.name.to_string(),
                 ordinal: position as i64 + 1,
                 default: column.default.clone(),
+                nullable: column.nullable,
+                type_name: column.column_type.to_string(),
+                column_type: Some(column.column_type.clone()),
+            });
+        }
+    }
+    for view in context.catalog.visible_views(&context.principal) {
+        let view = &view.definition;
+        for (position, column) in view.columns.iter().enumerate() {
+            rows.push(Row {
+                namespace: view.namespace.to_string(),
+                table: view.name.to_string(),
+                column: column.name.to_string(),
+                ordinal: position as i64 + 1,
+                default: None,
                 nullable: column.nullable,
                 type_name: column.column_type.to_string(),
                 column_type: Some(column.column_type.clone()),
