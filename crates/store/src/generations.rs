@@ -57,31 +57,4 @@ impl Generations {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TABLE: TableId = TableId(7);
-
-    #[test]
-    fn a_view_reads_the_generation_of_its_time() {
-        let generations = Generations::default();
-        assert_eq!(generations.at(TABLE, CommitSeq(100)), Generation(0));
-        generations.end(TABLE, CommitSeq(5));
-        generations.end(TABLE, CommitSeq(9));
-        let at = |seq| generations.at(TABLE, CommitSeq(seq)).0;
-        assert_eq!([at(4), at(5), at(8), at(9), at(100)], [0, 1, 1, 2, 2]);
-        assert_eq!(generations.newest(TABLE), Generation(2));
-        assert_eq!(generations.newest(TableId(8)), Generation(0));
-    }
-
-    #[test]
-    fn a_stored_generation_goes_on_after_a_restart() {
-        let generations = Generations::default();
-        let key = meta::generation_key(TABLE);
-        generations.load(&key, &3_u32.to_be_bytes()).unwrap();
-        assert_eq!(generations.at(TABLE, CommitSeq(0)), Generation(3));
-        generations.end(TABLE, CommitSeq(9));
-        assert_eq!(generations.newest(TABLE), Generation(4));
-        assert!(generations.load(&key, &[1]).is_err());
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 mod rights;
 mod tables;
 mod users;
+mod views;
 
 use std::path::Path;
 use std::sync::Arc;
