@@ -60,7 +60,7 @@ CASES = [
         Code.NOT_IMPLEMENTED,
         "(?i)external",
     ),
-    ("CREATE VIEW v AS SELECT 1", Code.NOT_IMPLEMENTED, "(?i)view"),
+    ("CREATE MATERIALIZED VIEW v AS SELECT 1", Code.NOT_IMPLEMENTED, "(?i)view"),
     ("BEGIN", Code.NOT_IMPLEMENTED, ""),
     ("SELECT * FROM '/etc/passwd'", None, ""),
     ("SELECT * FROM read_csv('/etc/passwd')", Code.INVALID_ARGUMENT, "read_csv"),

@@ -28,5 +28,7 @@ mod serve;
 mod shell;
 // Slt: SQL behaviour written down in tests/slt.
 mod slt;
+// Views: queries with a name; tables made from queries; tables emptied.
+mod views;
 // Tidy: the house rules a compiler does not check.
 mod tidy;

@@ -24,6 +24,7 @@ mod role;
 mod string_interner;
 pub mod system_columns;
 mod table_definition;
+mod view_definition;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column_type::{ColumnType, StructField, TimePrecision, TypeError};
@@ -35,3 +36,4 @@ pub use table_definition::{
     AccessLevel, CheckConstraint, ColumnDefinition, Compression, Durability, FlushPolicy,
     TableDefinition, TableOptions, TableType, declared_type,
 };
+pub use view_definition::ViewDefinition;

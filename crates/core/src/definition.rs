@@ -4,7 +4,7 @@ use kalamdb_commons::Principal;
 use kalamdb_sql::Statement;
 
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared};
+use crate::{Engine, EngineError, Prepared, table_as, views};
 
 /// USE and SET.
 pub(crate) fn change_session(
@@ -48,8 +48,15 @@ pub(crate) fn run(
             kalamdb_tables::check_constraints(&engine.checks, table)?;
             catalog.create_table(principal, namespace, table)?;
         }
-        Statement::DropTable { name, if_exists } => {
-            catalog.drop_table(principal, namespace, name, *if_exists)?;
+        Statement::CreateTableLike(like) => {
+            table_as::create_like(engine, principal, namespace, like)?
+        }
+        Statement::DropTable { name, if_exists, cascade } => {
+            catalog.drop_table(principal, namespace, name, *if_exists, *cascade)?;
+        }
+        Statement::CreateView(view) => views::create(engine, principal, namespace, view)?,
+        Statement::DropView { name, if_exists, cascade } => {
+            catalog.drop_view(principal, namespace, name, *if_exists, *cascade)?;
         }
         Statement::CreateUser(user) => {
             catalog.create_user(principal, user)?;

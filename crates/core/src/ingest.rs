@@ -94,6 +94,9 @@ impl IngestRun {
         }
         self.engine.store.check_writable()?;
         let catalog = self.engine.catalog.snapshot();
+        if let Ok(view) = catalog.shown_view(&self.principal, "", &self.name) {
+            return Err(kalamdb_tables::write_to_view(&view.definition).into());
+        }
         let existing = catalog.shown_table(&self.principal, "", &self.name);
         match (existing, self.request.if_exists, self.request.if_missing) {
             (Ok(entry), IngestIfExists::Append, _) => {

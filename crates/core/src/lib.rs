@@ -57,9 +57,11 @@ mod settings;
 mod show_functions;
 mod show_stats;
 mod simplify;
+mod table_as;
 mod truth_tests;
 mod update;
 mod view_age;
+mod views;
 mod wire_schema;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use kalamdb_commons::{ErrorKind, TableDefinition};
 use kalamdb_sql::{
     ObjectKind, RESERVED_NAMESPACES, SessionSetting, SqlError, Statement, TableEntry, TableName,
-    nearest, show_create_table,
+    ViewEntry, nearest, show_create_table, show_create_view,
 };
 
 use crate::session::Session;
@@ -63,7 +63,11 @@ pub(crate) fn rows(
             vec![texts(catalog.visible_namespaces(principal).iter().map(|ns| Some(&*ns.name)))]
         }
         Statement::ShowTables { all: true, .. } => {
-            list_tables(catalog.tables().filter(|table| table.is_visible_to(principal)))
+            let views = catalog.visible_views(principal);
+            list_tables(
+                catalog.tables().filter(|table| table.is_visible_to(principal)),
+                views.iter(),
+            )
         }
         Statement::ShowTables { namespace: named, .. } => {
             let namespace = named.as_deref().unwrap_or(namespace);
@@ -71,17 +75,27 @@ pub(crate) fn rows(
                 list_system_tables(&view.tables_in(namespace))
             } else {
                 catalog.shown_namespace(principal, namespace)?;
-                list_tables(catalog.tables_in(namespace).filter(|t| t.is_visible_to(principal)))
+                let views = catalog.views_in(namespace);
+                list_tables(
+                    catalog.tables_in(namespace).filter(|t| t.is_visible_to(principal)),
+                    views.filter(|view| catalog.shows_view(principal, view)),
+                )
             }
         }
         Statement::Describe { table } => match shown(view, namespace, table)? {
             Shown::Table(entry) => describe(&entry.definition),
-            Shown::System(table) => describe_system_table(&table),
+            Shown::View(view) => describe_columns(&TableInfo::of_view(view)),
+            Shown::System(table) => describe_columns(&table),
         },
         Statement::ShowCreateTable { table } => match shown(view, namespace, table)? {
             Shown::Table(entry) => {
                 let name = entry.definition.qualified_name();
                 let statement = show_create_table(&entry.definition);
+                vec![texts([Some(name.as_str())]), texts([Some(statement.as_str())])]
+            }
+            Shown::View(view) => {
+                let name = view.definition.qualified_name();
+                let statement = show_create_view(&view.definition);
                 vec![texts([Some(name.as_str())]), texts([Some(statement.as_str())])]
             }
             Shown::System(table) => {
@@ -137,6 +151,7 @@ pub(crate) fn matching(
 /// A table that is described.
 enum Shown<'a> {
     Table(&'a Arc<TableEntry>),
+    View(&'a Arc<ViewEntry>),
     System(TableInfo),
 }
 
@@ -148,8 +163,11 @@ fn shown<'a>(
 ) -> Result<Shown<'a>, EngineError> {
     let namespace = name.namespace_or(default_namespace);
     if !RESERVED_NAMESPACES.contains(&namespace) {
-        let table = view.snapshot().shown_table(view.principal(), default_namespace, name)?;
-        return Ok(Shown::Table(table));
+        let (catalog, principal) = (view.snapshot(), view.principal());
+        if let Ok(found) = catalog.shown_view(principal, default_namespace, name) {
+            return Ok(Shown::View(found));
+        }
+        return Ok(Shown::Table(catalog.shown_table(principal, default_namespace, name)?));
     }
     let tables = view.tables_in(namespace);
     let suggestion = nearest(&name.table, tables.iter().map(|table| &*table.name));
@@ -160,13 +178,25 @@ fn shown<'a>(
     })
 }
 
-fn list_tables<'a>(tables: impl Iterator<Item = &'a Arc<TableEntry>>) -> Vec<ArrayRef> {
-    let tables: Vec<&TableDefinition> = tables.map(|table| &*table.definition).collect();
+fn list_tables<'a>(
+    tables: impl Iterator<Item = &'a Arc<TableEntry>>,
+    views: impl Iterator<Item = &'a Arc<ViewEntry>>,
+) -> Vec<ArrayRef> {
+    let tables = tables.map(|table| {
+        let table = &table.definition;
+        (&table.namespace, &table.name, table.table_type.as_str(), table.comment.as_deref())
+    });
+    let views = views.map(|view| {
+        let view = &view.definition;
+        (&view.namespace, &view.name, "view", view.comment.as_deref())
+    });
+    let mut rows: Vec<_> = tables.chain(views).collect();
+    rows.sort_unstable();
     vec![
-        texts(tables.iter().map(|table| Some(&*table.namespace))),
-        texts(tables.iter().map(|table| Some(&*table.name))),
-        texts(tables.iter().map(|table| Some(table.table_type.as_str()))),
-        texts(tables.iter().map(|table| table.comment.as_deref())),
+        texts(rows.iter().map(|(namespace, ..)| Some(&***namespace))),
+        texts(rows.iter().map(|(_, name, ..)| Some(&***name))),
+        texts(rows.iter().map(|(_, _, kind, _)| Some(*kind))),
+        texts(rows.iter().map(|(.., comment)| *comment)),
     ]
 }
 
@@ -195,7 +225,7 @@ fn describe(table: &TableDefinition) -> Vec<ArrayRef> {
     ]
 }
 
-fn describe_system_table(table: &TableInfo) -> Vec<ArrayRef> {
+fn describe_columns(table: &TableInfo) -> Vec<ArrayRef> {
     let columns = table.schema.fields();
     vec![
         ordinals(columns.len()),

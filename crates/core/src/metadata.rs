@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::CatalogProviderList;
 use futures::FutureExt;
 use kalamdb_commons::{ColumnType, Principal};
-use kalamdb_sql::CatalogSnapshot;
+use kalamdb_sql::{CatalogSnapshot, ViewEntry};
 
 use crate::session_state::CATALOG;
 
@@ -15,18 +15,21 @@ use crate::session_state::CATALOG;
 pub enum TableKind {
     /// A table users made.
     Table,
+    /// A query with a name.
+    View,
     /// A table the server answers from its own state.
     SystemTable,
 }
 
 impl TableKind {
     /// Every kind, in the order drivers list them.
-    pub const ALL: [Self; 2] = [Self::SystemTable, Self::Table];
+    pub const ALL: [Self; 3] = [Self::SystemTable, Self::Table, Self::View];
 
     /// The name Flight SQL and JDBC use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Table => "TABLE",
+            Self::View => "VIEW",
             Self::SystemTable => "SYSTEM TABLE",
         }
     }
@@ -51,6 +54,23 @@ pub struct TableInfo {
     pub primary_key: Vec<Arc<str>>,
     /// The COMMENT ON text of the table.
     pub comment: Option<String>,
+}
+
+impl TableInfo {
+    /// A view as drivers see it.
+    pub(crate) fn of_view(view: &Arc<ViewEntry>) -> Self {
+        let view = &view.definition;
+        Self {
+            namespace: Arc::clone(&view.namespace),
+            name: Arc::clone(&view.name),
+            kind: TableKind::View,
+            schema: view.arrow_schema(),
+            type_names: view.columns.iter().map(|c| c.column_type.to_string()).collect(),
+            column_comments: view.columns.iter().map(|c| c.comment.clone()).collect(),
+            primary_key: Vec::new(),
+            comment: view.comment.clone(),
+        }
+    }
 }
 
 /// What one principal may see, at one moment.
@@ -91,6 +111,7 @@ impl MetadataView {
     /// The visible tables, the system ones included, sorted by namespace and name.
     pub fn tables(&self) -> Vec<TableInfo> {
         let mut tables: Vec<TableInfo> = self.user_tables();
+        tables.extend(self.catalog.visible_views(&self.principal).iter().map(TableInfo::of_view));
         tables.extend(self.system_tables());
         tables.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         tables

@@ -100,7 +100,9 @@ impl Engine {
             | Statement::Explain(_)
             | Statement::Insert(_)
             | Statement::Update(_)
-            | Statement::Delete(_) => {
+            | Statement::Delete(_)
+            | Statement::Truncate { .. }
+            | Statement::CreateTableAs(_) => {
                 let plan = self.plan_relational(principal, namespace, catalog, &statement)?;
                 let plan = literals::fit(plan)?;
                 let (plan, (parameters, places)) =
@@ -131,7 +133,10 @@ impl Engine {
             | Statement::CommentOn { .. }
             | Statement::DropNamespace { .. }
             | Statement::CreateTable(_)
+            | Statement::CreateTableLike(_)
             | Statement::DropTable { .. }
+            | Statement::CreateView(_)
+            | Statement::DropView { .. }
             | Statement::CreateUser(_)
             | Statement::AlterUser(_)
             | Statement::DropUser { .. } => {
@@ -206,7 +211,7 @@ impl Engine {
     }
 
     /// Coercion and function rewriting; what comes out has its final types.
-    fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan, EngineError> {
+    pub(crate) fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan, EngineError> {
         let state = &self.planning;
         Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
     }

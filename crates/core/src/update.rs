@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Values, ca
 use futures::StreamExt;
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
 use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_sql::Statement;
 
 use crate::bound_values::{BoundRow, BoundRows};
 use crate::prepared::PreparedPlan;
@@ -43,6 +44,9 @@ impl Engine {
                 "{} returns rows, run it as a query",
                 prepared.name()
             )));
+        }
+        if let Statement::CreateTableAs(_) = &prepared.statement.statement {
+            return self.create_table_as(session, prepared, bound).await;
         }
         match &prepared.plan {
             PreparedPlan::Relational(_) => self.execute_dml(session, prepared, bound).await,

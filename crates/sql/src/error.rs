@@ -30,6 +30,8 @@ pub enum ObjectKind {
     Namespace,
     /// A table.
     Table,
+    /// A view.
+    View,
     /// A column.
     Column,
     /// A user.
@@ -50,6 +52,7 @@ impl fmt::Display for ObjectKind {
             Self::Catalog => "catalog",
             Self::Namespace => "namespace",
             Self::Table => "table",
+            Self::View => "view",
             Self::Column => "column",
             Self::User => "user",
             Self::Setting => "setting",
@@ -133,12 +136,48 @@ pub enum SqlError {
     #[error("the user name or the password is wrong")]
     WrongPassword,
     /// DROP NAMESPACE of a namespace with tables.
-    #[error("namespace '{namespace}' holds {tables} table(s), drop them first or add CASCADE")]
+    #[error(
+        "namespace '{namespace}' holds {tables} table(s) and view(s), drop them first or add CASCADE"
+    )]
     NamespaceNotEmpty {
         /// The namespace.
         namespace: String,
-        /// Tables in it.
+        /// Tables and views in it.
         tables: usize,
+    },
+    /// DROP of something that views read.
+    #[error("{object} {} is read by {views}, drop them first or add CASCADE", quoted(.name))]
+    ReadByViews {
+        /// What sort of object was to go.
+        object: ObjectKind,
+        /// Its name.
+        name: String,
+        /// The views.
+        views: String,
+    },
+    /// A view cannot be what it was to become because of the views that read it.
+    #[error("view {} cannot be replaced: {reason}", quoted(.name))]
+    ViewInUse {
+        /// The view.
+        name: String,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// A table where a view is needed, or a view where a table is.
+    #[error("{} is a {found}, {advice}", quoted(.name))]
+    WrongObject {
+        /// The name.
+        name: String,
+        /// What it is.
+        found: ObjectKind,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// Something a new view reads has changed since it was planned.
+    #[error("what view '{view}' reads was changed meanwhile, run the statement again")]
+    ViewSourceChanged {
+        /// The view.
+        view: String,
     },
     /// The namespace a new table was defined in gave way to another of its name.
     #[error(
@@ -188,8 +227,11 @@ impl SqlError {
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
             Self::WrongPassword => ErrorKind::Unauthenticated,
-            Self::NamespaceNotEmpty { .. } => ErrorKind::FailedPrecondition,
-            Self::NamespaceReplaced { .. } => ErrorKind::Conflict,
+            Self::NamespaceNotEmpty { .. } | Self::ReadByViews { .. } | Self::ViewInUse { .. } => {
+                ErrorKind::FailedPrecondition
+            }
+            Self::WrongObject { .. } => ErrorKind::InvalidInput,
+            Self::NamespaceReplaced { .. } | Self::ViewSourceChanged { .. } => ErrorKind::Conflict,
             Self::PasswordHash { .. } => ErrorKind::Internal,
             Self::DamagedCatalog { .. } => ErrorKind::DataLoss,
             Self::Store(error) => error.kind(),

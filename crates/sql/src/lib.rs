@@ -29,17 +29,18 @@ mod parse;
 mod suggest;
 
 pub use catalog::{
-    Access, Catalog, CatalogSnapshot, DEFAULT_NAMESPACE, INFORMATION_SCHEMA, Namespace,
-    RESERVED_NAMESPACES, ROOT_USER, SYSTEM_NAMESPACE, TableEntry, User,
+    Access, Catalog, CatalogSnapshot, DEFAULT_NAMESPACE, INFORMATION_SCHEMA, Namespace, NewView,
+    RESERVED_NAMESPACES, ROOT_USER, SYSTEM_NAMESPACE, TableEntry, User, VIEW_DEPTH_MAX, ViewEntry,
 };
 pub use error::{ObjectKind, Position, SqlError};
 pub use parse::{
-    AlterUser, Assignment, CATALOG_NAME, CommentObject, CreateTable, CreateUser, DEFAULT_FUNCTIONS,
-    DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement, NESTING_MAX,
-    NamespaceChange, NewColumn, OPERATORS_MAX, PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement,
-    Password, SET_OPERATORS_MAX, SessionSetting, Statement, TABLES_PER_SELECT_MAX, TableName,
-    UpdateStatement, check_catalog, check_create_table, check_expression, check_new_name,
-    column_type_from_ast, is_default_keyword, not_found, parse, parse_column_type, parse_default,
-    parse_statement_timeout, quote_name, show_create_table, stored_name,
+    AlterUser, Assignment, CATALOG_NAME, CommentObject, CreateTable, CreateTableAs,
+    CreateTableLike, CreateUser, CreateView, DEFAULT_FUNCTIONS, DeleteStatement, Explain,
+    ExplainFormat, InsertSource, InsertStatement, NESTING_MAX, NamespaceChange, NewColumn,
+    OPERATORS_MAX, PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement, Password, SET_OPERATORS_MAX,
+    SessionSetting, Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
+    check_create_table, check_expression, check_new_name, column_type_from_ast, is_default_keyword,
+    not_found, parse, parse_column_type, parse_default, parse_statement_timeout, quote_name,
+    show_create_table, show_create_view, stored_name,
 };
 pub use suggest::nearest;

@@ -14,6 +14,7 @@ use rocksdb::{FlushOptions, WriteBatch, WriteBufferManager, WriteOptions, proper
 use crate::dropped_owners::DroppedOwners;
 use crate::families::Family;
 use crate::free_space::FreeSpace;
+use crate::generations::Generations;
 use crate::key_samples::KeySamples;
 use crate::recovery::Recovered;
 use crate::table_versions::TableVersions;
@@ -33,6 +34,7 @@ pub(crate) struct Database {
     /// The next `_row_id` to give out.
     pub(crate) next_row_id: AtomicU64,
     pub(crate) key_samples: KeySamples,
+    pub(crate) generations: Generations,
     pub(crate) table_versions: TableVersions,
     pub(crate) dropped_owners: DroppedOwners,
     /// Refuses rows when the disk is almost full.
@@ -59,6 +61,7 @@ impl Database {
             durable_commit_seq: AtomicU64::new(recovered.last_commit_seq),
             next_row_id: AtomicU64::new(recovered.next_row_id),
             key_samples: KeySamples::default(),
+            generations: Generations::default(),
             table_versions: TableVersions::default(),
             dropped_owners: DroppedOwners::default(),
             free_space: FreeSpace::new(options.free_space_floor_bytes),

@@ -15,6 +15,7 @@ pub(crate) enum Family {
     ChangeLog,
     SystemNamespaces,
     SystemTables,
+    SystemViews,
     SystemUsers,
     SystemStorageLocations,
     SystemLiveQueries,
@@ -23,7 +24,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::SharedTable,
         Self::UserTable,
         Self::StreamTable,
@@ -32,6 +33,7 @@ impl Family {
         Self::ChangeLog,
         Self::SystemNamespaces,
         Self::SystemTables,
+        Self::SystemViews,
         Self::SystemUsers,
         Self::SystemStorageLocations,
         Self::SystemLiveQueries,
@@ -60,6 +62,7 @@ impl Family {
             Self::ChangeLog => "change_log",
             Self::SystemNamespaces => "system_namespaces",
             Self::SystemTables => "system_tables",
+            Self::SystemViews => "system_views",
             Self::SystemUsers => "system_users",
             Self::SystemStorageLocations => "system_storage_locations",
             Self::SystemLiveQueries => "system_live_queries",
@@ -84,6 +87,8 @@ pub enum SystemFamily {
     Namespaces,
     /// Tables and their schema versions.
     Tables,
+    /// Views.
+    Views,
     /// Users.
     Users,
     /// Where cold segments are stored.
@@ -99,6 +104,7 @@ impl SystemFamily {
         match self {
             Self::Namespaces => Family::SystemNamespaces,
             Self::Tables => Family::SystemTables,
+            Self::Views => Family::SystemViews,
             Self::Users => Family::SystemUsers,
             Self::StorageLocations => Family::SystemStorageLocations,
             Self::LiveQueries => Family::SystemLiveQueries,

@@ -44,6 +44,7 @@ mod entity_store;
 mod error;
 mod families;
 mod free_space;
+mod generations;
 mod high_water;
 mod janitor;
 mod key_codec;

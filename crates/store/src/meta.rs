@@ -1,6 +1,6 @@
 //! The keys of the `meta` family: one leading byte says what kind of value stands there.
 
-use kalamdb_commons::{TableId, UserId};
+use kalamdb_commons::{Generation, TableId, UserId};
 
 /// u64 BE: the version of everything on disk.
 pub(crate) const FORMAT_VERSION: &[u8] = &[0x01];
@@ -23,6 +23,7 @@ const COUNTERS: u8 = 0x10;
 const KEY_SAMPLES: u8 = 0x11;
 const PURGES: u8 = 0x12;
 const LOG_FLOORS: u8 = 0x13;
+const GENERATIONS: u8 = 0x14;
 const NAMED: u8 = 0x20;
 
 fn table_key(kind: u8, table: TableId) -> Vec<u8> {
@@ -96,6 +97,23 @@ pub(crate) fn purges_prefix() -> Vec<u8> {
 /// u32 BE: the first time bucket of a table's change log that is still whole.
 pub(crate) fn log_floor_key(table: TableId) -> Vec<u8> {
     table_key(LOG_FLOORS, table)
+}
+
+/// u32 BE: the generation a table's rows stand in; absent: 0.
+pub(crate) fn generation_key(table: TableId) -> Vec<u8> {
+    table_key(GENERATIONS, table)
+}
+
+/// The generations of all tables.
+pub(crate) fn all_generations_prefix() -> Vec<u8> {
+    vec![GENERATIONS]
+}
+
+/// The table and its generation, of a stored key and value.
+pub(crate) fn split_generation(key: &[u8], value: &[u8]) -> Option<(TableId, Generation)> {
+    let &[GENERATIONS, a, b, c, d] = key else { return None };
+    let generation = u32::from_be_bytes(value.try_into().ok()?);
+    Some((TableId(u32::from_be_bytes([a, b, c, d])), Generation(generation)))
 }
 
 /// A value the layers above keep by name.

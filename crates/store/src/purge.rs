@@ -8,8 +8,9 @@ use crate::database::Database;
 use crate::families::Family;
 use crate::{StoreError, change_log, meta, table_layout};
 
-/// A recorded removal. Format: kind u8 (1 table, 2 log buckets, 3 owner); for kinds 1 and 2 the
-/// table, u32 BE; for kind 2 the first bucket to keep, u32 BE; for kind 3 the user's id.
+/// A recorded removal. Format: kind u8 (1 table, 2 log buckets, 3 owner, 4 generations); for kinds
+/// 1, 2 and 4 the table, u32 BE; for kind 2 the first bucket and for kind 4 the first generation to
+/// keep, u32 BE; for kind 3 the user's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purge {
     /// Everything of a dropped table.
@@ -18,6 +19,8 @@ pub(crate) enum Purge {
     LogBuckets { table: TableId, keep_from: u32 },
     /// Everything a dropped user has in USER tables.
     Owner(UserId),
+    /// The rows of a SHARED table in generations that have ended.
+    Generation { table: TableId, before: Generation },
 }
 
 /// Keys of one family, end excluded.
@@ -31,6 +34,9 @@ impl Purge {
                 [&[2], table.0.to_be_bytes().as_slice(), &keep_from.to_be_bytes()].concat()
             }
             Self::Owner(owner) => [&[3], owner.as_str().as_bytes()].concat(),
+            Self::Generation { table, before } => {
+                [&[4], table.0.to_be_bytes().as_slice(), &before.0.to_be_bytes()].concat()
+            }
         }
     }
 
@@ -41,6 +47,10 @@ impl Purge {
             (2, ([table, bucket], [])) => Some(Self::LogBuckets {
                 table: TableId(u32::from_be_bytes(*table)),
                 keep_from: u32::from_be_bytes(*bucket),
+            }),
+            (4, ([table, before], [])) => Some(Self::Generation {
+                table: TableId(u32::from_be_bytes(*table)),
+                before: Generation(u32::from_be_bytes(*before)),
             }),
             (3, _) if !rest.is_empty() => {
                 Some(Self::Owner(UserId::new(std::str::from_utf8(rest).ok()?)))
@@ -60,6 +70,13 @@ impl Purge {
                 let start = change_log::first_key_of_bucket(*table, 0).to_vec();
                 let end = change_log::first_key_of_bucket(*table, *keep_from).to_vec();
                 vec![(Family::ChangeLog, start, end)]
+            }
+            Self::Generation { table, before } => {
+                let keys = [Generation(0), *before]
+                    .map(|generation| table_layout::generation_prefix(*table, generation));
+                let samples = keys.each_ref().map(|key| meta::key_sample_key(*table, key));
+                let ([start, end], [first, last]) = (keys, samples);
+                vec![(Family::SharedTable, start, end), (Family::Meta, first, last)]
             }
             Self::Owner(owner) => {
                 let mut ranges = Vec::new();
@@ -96,6 +113,7 @@ fn ranges_of_table(table: TableId) -> Vec<Range> {
         .chain(with_prefix(Family::Meta, meta::counters_prefix(table)))
         .chain(with_prefix(Family::Meta, meta::key_samples_prefix(table)))
         .chain(with_prefix(Family::Meta, meta::log_floor_key(table)))
+        .chain(with_prefix(Family::Meta, meta::generation_key(table)))
         .collect()
 }
 
@@ -159,7 +177,9 @@ mod tests {
 
     #[test]
     fn records_keep_their_bytes() {
-        let records: [(Purge, &[u8]); 3] = [
+        let generations = Purge::Generation { table: TableId(3), before: Generation(258) };
+        let records: [(Purge, &[u8]); 4] = [
+            (generations, &[4, 0, 0, 0, 3, 0, 0, 1, 2]),
             (Purge::Table(TableId(1)), &[1, 0, 0, 0, 1]),
             (Purge::LogBuckets { table: TableId(2), keep_from: 258 }, &[2, 0, 0, 0, 2, 0, 0, 1, 2]),
             (Purge::Owner(UserId::new("ann")), b"\x03ann"),

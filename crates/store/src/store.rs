@@ -78,6 +78,11 @@ impl Store {
             &meta::all_key_samples_prefix(),
             |key, value| database.key_samples.load(key, value).map(|()| true),
         )?;
+        database.for_each_with_prefix(
+            Family::Meta,
+            &meta::all_generations_prefix(),
+            |key, value| database.generations.load(key, value).map(|()| true),
+        )?;
         let mut housekeeping = Housekeeping {
             database: Arc::clone(&database),
             directory: directory.to_owned(),

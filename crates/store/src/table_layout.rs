@@ -312,7 +312,7 @@ impl TableLayout {
     }
 }
 
-fn generation_prefix(table: TableId, generation: Generation) -> Vec<u8> {
+pub(crate) fn generation_prefix(table: TableId, generation: Generation) -> Vec<u8> {
     let mut prefix = Vec::with_capacity(GENERATION_PREFIX_BYTES);
     prefix.extend_from_slice(&table.0.to_be_bytes());
     prefix.extend_from_slice(&generation.0.to_be_bytes());

@@ -88,9 +88,9 @@ impl ReadView {
         &self.store
     }
 
-    /// The generation new rows of the table are put into, and the only one there is.
-    pub fn generation(&self, _table: TableId) -> Generation {
-        Generation(0)
+    /// The generation the table's rows stand in as of this view, and new ones are put into.
+    pub fn generation(&self, table: TableId) -> Generation {
+        self.store.database().generations.at(table, self.commit_seq)
     }
 
     /// What stands in a table, or, with `owner`, in that owner's part of a USER table.

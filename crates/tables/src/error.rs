@@ -126,6 +126,14 @@ pub enum TablesError {
         /// The bound.
         limit_bytes: usize,
     },
+    /// The query of a view, which once could be planned, no longer can.
+    #[error("view {view} cannot be read any more, drop it or replace it: {source}")]
+    BrokenView {
+        /// `namespace.view`.
+        view: String,
+        /// What planning says.
+        source: Box<DataFusionError>,
+    },
     /// A DML statement that is wrong in itself.
     #[error("{reason}")]
     InvalidStatement {
@@ -168,6 +176,7 @@ impl TablesError {
             | Self::DuplicateKey { .. }
             | Self::DuplicateKeyInStatement { .. } => ErrorKind::ConstraintViolation,
             Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
+            Self::BrokenView { .. } => ErrorKind::FailedPrecondition,
             Self::NotSupported { .. } => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::NoContext | Self::Internal { .. } => ErrorKind::Internal,
@@ -206,7 +215,7 @@ impl From<TablesError> for DataFusionError {
 }
 
 /// The innermost error of ours that `error` wraps, if there is one.
-fn tables_error(error: &DataFusionError) -> Option<&TablesError> {
+pub(crate) fn tables_error(error: &DataFusionError) -> Option<&TablesError> {
     match error {
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {

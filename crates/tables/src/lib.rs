@@ -54,5 +54,8 @@ pub use dml::{
 };
 pub use error::{TablesError, conflict_of, kind_of, sqlstate_of};
 pub use functions::scalar_functions;
-pub use planner::{MergedOrder, OnePartition, exact_decimal, plan_dml, plan_query, plan_statement};
+pub use planner::{
+    MergedOrder, OnePartition, PlannedView, exact_decimal, plan_dml, plan_query, plan_statement,
+    plan_view, write_to_view,
+};
 pub use scan_pool::ScanPool;

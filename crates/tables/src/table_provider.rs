@@ -10,7 +10,7 @@ use datafusion::common::{Constraint, Constraints, DFSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use kalamdb_commons::{TableType as KalamTableType, UserId};
+use kalamdb_commons::{TableId, TableType as KalamTableType, UserId};
 use kalamdb_sql::TableEntry;
 use kalamdb_store::{KeyRange, split_points};
 
@@ -29,6 +29,8 @@ pub(crate) enum TableShape {
     Wide { include_deleted: bool },
     /// Everything a DML statement's source needs: location and stored image besides.
     Source,
+    /// As `Source`, deleted rows too.
+    SourceWithDeleted,
 }
 
 /// One version of one table. Holds no view: a cached plan may keep it.
@@ -50,7 +52,7 @@ impl KalamTable {
                 let fields: Vec<_> = wide.fields().iter().take(shown).cloned().collect();
                 Arc::new(Schema::new(fields))
             }
-            TableShape::Source => Arc::clone(wide),
+            TableShape::Source | TableShape::SourceWithDeleted => Arc::clone(wide),
         };
         let key = match entry.layout.row_id_index() {
             Some(index) if index < schema.fields().len() => vec![index],
@@ -65,8 +67,16 @@ impl KalamTable {
         Arc::new(Self { entry, shape, schema, constraints })
     }
 
+    /// The table's identity.
+    pub(crate) fn id(&self) -> TableId {
+        self.entry.definition.id
+    }
+
     fn include_deleted(&self) -> bool {
-        matches!(self.shape, TableShape::Wide { include_deleted: true })
+        matches!(
+            self.shape,
+            TableShape::Wide { include_deleted: true } | TableShape::SourceWithDeleted
+        )
     }
 }
 

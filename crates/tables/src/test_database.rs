@@ -78,7 +78,7 @@ impl Database {
                 self.catalog.create_namespace(&root(), &name, false).unwrap();
             }
             Statement::DropTable { name, .. } => {
-                self.catalog.drop_table(&root(), "default", &name, false).unwrap();
+                self.catalog.drop_table(&root(), "default", &name, false, false).unwrap();
             }
             other => panic!("no definition: {}", other.name()),
         }

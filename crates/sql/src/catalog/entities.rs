@@ -1,11 +1,14 @@
 //! What the catalog keeps of each object.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use kalamdb_commons::{NamespaceId, Principal, Role, TableDefinition, UserId};
+use datafusion::sql::sqlparser::ast;
+use kalamdb_commons::{NamespaceId, Principal, Role, TableDefinition, UserId, ViewDefinition};
 use kalamdb_store::TableLayout;
 use serde::{Deserialize, Serialize};
+
+use crate::parse::parse_view_query;
 
 /// A namespace: a schema, in SQL terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,5 +76,34 @@ pub struct TableEntry {
 impl fmt::Debug for TableEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TableEntry").field("definition", &self.definition).finish_non_exhaustive()
+    }
+}
+
+/// A view, ready to be planned.
+pub struct ViewEntry {
+    /// What it is.
+    pub definition: ViewDefinition,
+    /// Its query, parsed when it is first needed; the reason when that fails.
+    query: OnceLock<Result<Box<ast::Query>, String>>,
+}
+
+impl ViewEntry {
+    pub(super) fn new(definition: ViewDefinition) -> Self {
+        Self { definition, query: OnceLock::new() }
+    }
+
+    /// Its query.
+    ///
+    /// # Errors
+    /// What the parser says, should it no longer understand what it understood once.
+    pub fn query(&self) -> Result<&ast::Query, &str> {
+        let parse = || parse_view_query(&self.definition.query).map_err(|error| error.to_string());
+        self.query.get_or_init(parse).as_deref().map_err(String::as_str)
+    }
+}
+
+impl fmt::Debug for ViewEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewEntry").field("definition", &self.definition).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kalamdb_commons::TableDefinition;
 use kalamdb_store::TableLayout;
 
-use super::entities::TableEntry;
+use super::entities::{TableEntry, ViewEntry};
 use super::{Catalog, CatalogSnapshot};
 use crate::error::SqlError;
 
@@ -38,6 +38,10 @@ impl Catalog {
             let layout = TableLayout::with_versions(Arc::clone(&newest), &definitions)?;
             let entry = TableEntry { definition: newest, layout: Arc::new(layout) };
             snapshot.put_table(Arc::new(entry))?;
+        }
+        for item in self.views.scan_iter(Arc::clone(&view)) {
+            let (_, definition) = item?;
+            snapshot.put_view(Arc::new(ViewEntry::new(definition)))?;
         }
         for item in self.users.scan_iter(view) {
             let (_, user) = item?;

@@ -16,15 +16,19 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod users;
+mod views;
 
 pub use access::Access;
-pub use entities::{Namespace, TableEntry, User};
+pub use entities::{Namespace, TableEntry, User, ViewEntry};
 pub use snapshot::CatalogSnapshot;
+pub use views::{NewView, VIEW_DEPTH_MAX};
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use kalamdb_commons::{Clock, NamespaceId, SystemClock, TableDefinition, TableId, UserId};
+use kalamdb_commons::{
+    Clock, NamespaceId, SystemClock, TableDefinition, TableId, UserId, ViewDefinition,
+};
 use kalamdb_store::{CommitRequest, EntityStore, Store, SystemFamily};
 use parking_lot::Mutex;
 
@@ -49,6 +53,7 @@ pub struct Catalog {
     clock: Arc<dyn Clock>,
     namespaces: EntityStore<NamespaceId, Namespace>,
     tables: EntityStore<(TableId, u32), TableDefinition>,
+    views: EntityStore<TableId, ViewDefinition>,
     users: EntityStore<UserId, User>,
     current: ArcSwap<CatalogSnapshot>,
     /// Held from the check of a change to the publication of what it made.
@@ -67,6 +72,7 @@ impl Catalog {
             clock,
             namespaces: EntityStore::new(Arc::clone(&store), SystemFamily::Namespaces),
             tables: EntityStore::new(Arc::clone(&store), SystemFamily::Tables),
+            views: EntityStore::new(Arc::clone(&store), SystemFamily::Views),
             users: EntityStore::new(Arc::clone(&store), SystemFamily::Users),
             current: ArcSwap::from_pointee(CatalogSnapshot::default()),
             changing: Mutex::new(()),

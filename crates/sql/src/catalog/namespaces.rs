@@ -83,11 +83,12 @@ impl Catalog {
         self.commit(CommitRequest { catalog: vec![take_id, put], ..Default::default() }, next)
     }
 
-    /// Drops a namespace, with `cascade` its tables too, all in one commit. Returns false when
+    /// Drops a namespace, with `cascade` its tables and views too, and views elsewhere that read
+    /// them, all in one commit. Returns false when
     /// there was none and `if_exists` says that is fine.
     ///
     /// # Errors
-    /// PermissionDenied below dba, NotFound, FailedPrecondition when it holds tables.
+    /// PermissionDenied below dba, NotFound, FailedPrecondition when it holds tables or views.
     pub fn drop_namespace(
         &self,
         principal: &Principal,
@@ -107,7 +108,7 @@ impl Catalog {
             Err(_) if if_exists => return Ok(false),
             Err(error) => return Err(error),
         };
-        let tables = snapshot.tables_in(name).count();
+        let tables = snapshot.tables_in(name).count() + snapshot.views_in(name).count();
         if tables > 0 && !cascade {
             return Err(SqlError::NamespaceNotEmpty { namespace: name.to_owned(), tables });
         }
@@ -117,6 +118,12 @@ impl Catalog {
         }
         request.catalog.push(self.namespaces.delete_op(&namespace.id));
         let mut next = CatalogSnapshot::clone(&snapshot);
+        let views: Vec<_> = snapshot.views_in(name).cloned().collect();
+        let own = views.iter().map(|view| view.definition.id);
+        let read = snapshot.tables_in(name).map(|table| table.definition.id).chain(own);
+        for view in snapshot.dependents(read).values().chain(&views) {
+            self.add_view_drop(view, &mut request, &mut next);
+        }
         next.remove_namespace(name);
         self.commit(request, next)?;
         tracing::info!(namespace = name, tables, user = %principal.user_name, "namespace dropped");

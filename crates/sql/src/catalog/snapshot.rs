@@ -1,11 +1,13 @@
 //! One state of the catalog, never changed once published.
 
+mod views;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kalamdb_commons::{NamespaceId, Principal, Role, TableId};
 
-use super::entities::{Namespace, TableEntry, User};
+use super::entities::{Namespace, TableEntry, User, ViewEntry};
 use super::{DEFAULT_NAMESPACE, RESERVED_NAMESPACES};
 use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
@@ -17,6 +19,7 @@ pub struct CatalogSnapshot {
     version: u64,
     namespaces: BTreeMap<Arc<str>, NamespaceEntry>,
     tables: HashMap<TableId, Arc<TableEntry>>,
+    views: HashMap<TableId, Arc<ViewEntry>>,
     users: BTreeMap<Arc<str>, Arc<User>>,
 }
 
@@ -24,6 +27,7 @@ pub struct CatalogSnapshot {
 struct NamespaceEntry {
     namespace: Arc<Namespace>,
     tables: BTreeMap<Arc<str>, Arc<TableEntry>>,
+    views: BTreeMap<Arc<str>, Arc<ViewEntry>>,
 }
 
 impl CatalogSnapshot {
@@ -73,15 +77,16 @@ impl CatalogSnapshot {
     }
 
     /// The namespaces a principal may know of, by name: a namespace is hidden from the role
-    /// `user` when it holds tables and every one of them is. `default` never is.
+    /// `user` when it holds tables or views and every one of them is. `default` never is.
     pub fn visible_namespaces(&self, principal: &Principal) -> Vec<Arc<Namespace>> {
         self.namespaces
             .values()
             .filter(|entry| {
                 principal.has_role(Role::Service)
                     || &*entry.namespace.name == DEFAULT_NAMESPACE
-                    || entry.tables.is_empty()
+                    || (entry.tables.is_empty() && entry.views.is_empty())
                     || entry.tables.values().any(|table| table.is_visible_to(principal))
+                    || entry.views.values().any(|view| self.shows_view(principal, view))
             })
             .map(|entry| Arc::clone(&entry.namespace))
             .collect()
@@ -158,10 +163,13 @@ impl CatalogSnapshot {
 
     fn no_such_table(&self, principal: &Principal, namespace: &str, name: &str) -> SqlError {
         let visible = self.tables_in(namespace).filter(|table| table.is_visible_to(principal));
+        let views = self.views_in(namespace).filter(|view| self.shows_view(principal, view));
+        let names = visible.map(|table| &*table.definition.name);
+        let names = names.chain(views.map(|view| &*view.definition.name));
         SqlError::NotFound {
             object: ObjectKind::Table,
             name: format!("{namespace}.{name}"),
-            suggestion: crate::nearest(name, visible.map(|table| &*table.definition.name)),
+            suggestion: crate::nearest(name, names),
         }
     }
 
@@ -171,7 +179,7 @@ impl CatalogSnapshot {
 
     pub(super) fn put_namespace(&mut self, namespace: Arc<Namespace>) {
         let name = Arc::clone(&namespace.name);
-        let entry = NamespaceEntry { namespace, tables: BTreeMap::new() };
+        let entry = NamespaceEntry { namespace, tables: BTreeMap::new(), views: BTreeMap::new() };
         self.namespaces.insert(name, entry);
     }
 
@@ -182,11 +190,14 @@ impl CatalogSnapshot {
         }
     }
 
-    /// Removes a namespace and its tables.
+    /// Removes a namespace, its tables and its views.
     pub(super) fn remove_namespace(&mut self, name: &str) {
         let Some(entry) = self.namespaces.remove(name) else { return };
         for table in entry.tables.values() {
             self.tables.remove(&table.definition.id);
+        }
+        for view in entry.views.values() {
+            self.views.remove(&view.definition.id);
         }
     }
 

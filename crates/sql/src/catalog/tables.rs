@@ -10,6 +10,7 @@ use kalamdb_store::{CommitRequest, RowChanges, TableLayout};
 use super::access::{Access, refuse_reserved, require};
 use super::entities::{Namespace, TableEntry};
 use super::ids::Counter;
+use super::views::{refuse_read_by_views, refuse_view, wrong_object};
 use super::{Catalog, CatalogSnapshot};
 use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
@@ -38,6 +39,7 @@ impl Catalog {
             }
             return Err(already_exists(existing));
         }
+        refuse_view(&snapshot, namespace_name, &table.name.table)?;
         let (id, take_id) = Counter::Tables.take(&*self.view()?)?;
         let entry = self.new_entry(TableId(id), principal, namespace, table)?;
         let mut request = CommitRequest::default();
@@ -64,6 +66,7 @@ impl Catalog {
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
         let namespace = snapshot.resolve_namespace(principal, namespace_name)?;
+        refuse_view(&snapshot, namespace_name, &table.name.table)?;
         let (id, take_id) = Counter::Tables.take(&*self.view()?)?;
         let entry = self.new_entry(TableId(id), principal, namespace, table)?;
         let request = CommitRequest { catalog: vec![take_id], ..CommitRequest::default() };
@@ -101,6 +104,7 @@ impl Catalog {
         {
             return Err(already_exists(existing));
         }
+        refuse_view(&snapshot, &definition.namespace, &definition.name)?;
         let changes = rows.into_iter().collect();
         let request = CommitRequest { changes, ..CommitRequest::default() };
         self.publish(principal, &snapshot, entry, request)
@@ -118,6 +122,7 @@ impl Catalog {
         let mut next = CatalogSnapshot::clone(snapshot);
         if let Some(existing) = snapshot.table(&definition.namespace, &definition.name) {
             existing.authorize(principal, Access::Ddl)?;
+            refuse_read_by_views(snapshot, existing)?;
             self.add_table_drop(&existing.definition, &mut request);
             next.remove_table(existing);
         }
@@ -186,30 +191,41 @@ impl Catalog {
         }))
     }
 
-    /// Drops a table; its rows go once nothing reads them any more. Returns false when there was
-    /// none and `if_exists` says that is fine. One the principal may not read is like none.
+    /// Drops a table; its rows go once nothing reads them any more. With `cascade` the views that
+    /// read it go in the same commit. Returns false when there was none and `if_exists` says that
+    /// is fine. One the principal may not read is like none.
     ///
     /// # Errors
-    /// NotFound, PermissionDenied.
+    /// NotFound, PermissionDenied, FailedPrecondition while views read it; a view is refused.
     pub fn drop_table(
         &self,
         principal: &Principal,
         default_namespace: &str,
         name: &TableName,
         if_exists: bool,
+        cascade: bool,
     ) -> Result<bool, SqlError> {
         refuse_reserved(name.namespace_or(default_namespace))?;
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
+        if let Ok(view) = snapshot.shown_view(principal, default_namespace, name) {
+            return Err(wrong_object(&view.definition.qualified_name(), ObjectKind::View));
+        }
         let table = match snapshot.shown_table(principal, default_namespace, name) {
             Ok(table) => table,
             Err(_) if if_exists => return Ok(false),
             Err(error) => return Err(error),
         };
         table.authorize(principal, Access::Ddl)?;
+        if !cascade {
+            refuse_read_by_views(&snapshot, table)?;
+        }
         let mut request = CommitRequest::default();
         self.add_table_drop(&table.definition, &mut request);
         let mut next = CatalogSnapshot::clone(&snapshot);
+        for view in snapshot.dependents([table.definition.id]).values() {
+            self.add_view_drop(view, &mut request, &mut next);
+        }
         next.remove_table(table);
         self.commit(request, next)?;
         tracing::info!(

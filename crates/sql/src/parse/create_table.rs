@@ -12,6 +12,7 @@ use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::column_types::declared_type;
 use crate::parse::constraints::{Constraints, check_constraints, constraint_name, refuse_others};
+use crate::parse::create_table_as::{Head, create_table_as, create_table_like, takes_query};
 use crate::parse::default_values::default_clause;
 use crate::parse::names::{check_new_name, not_found, quote_name};
 use crate::parse::options;
@@ -44,34 +45,33 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
     reader.expect_word("TABLE")?;
     let if_not_exists = reader.if_not_exists();
     let name = reader.table_name()?;
-    if reader.peek_word("AS") || reader.peek_word("LIKE") || reader.peek_word("CLONE") {
-        let word = reader.peek_any_word().unwrap_or_default();
-        let advice = "declare the columns, then INSERT … SELECT";
-        return Err(reader.unsupported(&format!("CREATE TABLE … {word}"), advice));
+    if reader.peek_word("CLONE") {
+        let advice = "use CREATE TABLE … LIKE or CREATE TABLE … AS";
+        return Err(reader.unsupported("CREATE TABLE … CLONE", advice));
+    }
+    let in_brackets = matches!(reader.peek(), Token::LParen)
+        && is_word(reader.peek_nth(1), "LIKE")
+        && matches!(reader.peek_nth(2), Token::Word(_));
+    if reader.peek_word("LIKE") || in_brackets {
+        return create_table_like(reader, Head { name, if_not_exists, written_type });
+    }
+    if takes_query(reader)? {
+        return create_table_as(reader, Head { name, if_not_exists, written_type }, tail)
+            .map_err(|error| error.at(start));
     }
     let Body { columns, primary_key, constraints } = body(reader)?;
     let checks = constraints.finish(&name.table, &columns, &primary_key)?;
     let tail = tail(reader)?;
-    if reader.peek_word("AS") {
-        let advice = "create the table, then INSERT … SELECT";
-        return Err(reader.unsupported("CREATE TABLE … AS", advice));
-    }
     let table = CreateTable {
         name,
         if_not_exists,
-        table_type: merge_types(written_type, tail.options.table_type).map_err(|e| e.at(start))?,
+        table_type: tail.table_type(written_type).map_err(|error| error.at(start))?,
         columns,
         primary_key,
         options: tail.options.options,
         comment: tail.comment,
         checks,
     };
-    if table.table_type != TableType::Shared && tail.options.access_level_written {
-        return Err(SqlError::invalid(
-            "ACCESS_LEVEL is for SHARED tables, rows of a USER table are their owner's alone",
-        )
-        .at(start));
-    }
     let table = with_not_null_keys(table);
     check_create_table(&table).map_err(|error| error.at(start))?;
     Ok(Statement::CreateTable(Box::new(table)))
@@ -151,7 +151,7 @@ fn constraint(reader: &mut Reader<'_>, body: &mut Body) -> Result<bool, SqlError
 }
 
 /// `(a, b, …)`.
-fn key_columns(reader: &mut Reader<'_>) -> Result<Vec<String>, SqlError> {
+pub(crate) fn key_columns(reader: &mut Reader<'_>) -> Result<Vec<String>, SqlError> {
     reader.expect(&Token::LParen)?;
     let mut columns = vec![key_column(reader)?];
     while reader.eat(&Token::Comma) {
@@ -290,9 +290,22 @@ fn generated(reader: &mut Reader<'_>, column_type: &ColumnType) -> Result<(), Sq
 }
 
 /// What stands after the table's brackets.
-struct Tail {
-    options: options::WrittenOptions,
-    comment: Option<String>,
+pub(crate) struct Tail {
+    pub(crate) options: options::WrittenOptions,
+    pub(crate) comment: Option<String>,
+}
+
+impl Tail {
+    /// The table's type, and whether the options go with it.
+    pub(crate) fn table_type(&self, written: Option<TableType>) -> Result<TableType, SqlError> {
+        let table_type = merge_types(written, self.options.table_type)?;
+        if table_type != TableType::Shared && self.options.access_level_written {
+            return Err(SqlError::invalid(
+                "ACCESS_LEVEL is for SHARED tables, rows of a USER table are their owner's alone",
+            ));
+        }
+        Ok(table_type)
+    }
 }
 
 fn tail(reader: &mut Reader<'_>) -> Result<Tail, SqlError> {

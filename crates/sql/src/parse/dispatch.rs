@@ -4,19 +4,19 @@ use crate::error::SqlError;
 use crate::parse::reader::Reader;
 use crate::parse::statement::Statement;
 use crate::parse::{
-    comments, create_table, dml, explain, namespaces, query_guard, settings, show, users,
+    comments, create_table, dml, explain, namespaces, query_guard, settings, show, users, views,
 };
 use crate::suggest::nearest;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Words a statement of ours begins with.
-const STATEMENT_WORDS: [&str; 18] = [
+const STATEMENT_WORDS: [&str; 19] = [
     "SELECT", "WITH", "VALUES", "FROM", "EXPLAIN", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP",
-    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "COMMENT",
+    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "COMMENT", "TRUNCATE",
 ];
 
 /// Statements that other systems have and we refuse by name, and what to do instead.
-const REFUSED: [(&str, &str); 43] = [
+const REFUSED: [(&str, &str); 42] = [
     ("ABORT", "every statement is atomic by itself"),
     ("ANALYZE", "statistics are kept up to date without it"),
     ("ATTACH", "SQL reaches no files"),
@@ -57,7 +57,6 @@ const REFUSED: [(&str, &str); 43] = [
     ("ROLLBACK", "every statement is atomic by itself"),
     ("SAVEPOINT", "every statement is atomic by itself"),
     ("START", "every statement is atomic by itself"),
-    ("TRUNCATE", "use DELETE FROM without WHERE"),
     ("UNLOAD", "SQL reaches no files"),
     ("VACUUM", "space is reclaimed without it"),
 ];
@@ -82,6 +81,7 @@ pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
         "COMMENT" => comments::comment_on(reader),
         "SHOW" => show::show(reader),
         "DESCRIBE" | "DESC" => show::describe(reader),
+        "TRUNCATE" => views::truncate(reader),
         "USE" => settings::use_namespace(reader),
         "SET" => settings::set(reader),
         "RESET" => settings::reset(reader),
@@ -103,7 +103,7 @@ pub(crate) fn query(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 /// Parameters stand for values in queries and DML; no other statement takes them.
 pub(crate) fn check_parameters(statement: &Statement, count: usize) -> Result<(), SqlError> {
     let takes_values = match statement {
-        Statement::Query(_) | Statement::Explain(_) => true,
+        Statement::Query(_) | Statement::Explain(_) | Statement::CreateTableAs(_) => true,
         other => other.is_dml(),
     };
     if count == 0 || takes_values {
@@ -132,6 +132,9 @@ fn create(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     if create_table::is_create_table(reader) {
         return create_table::create_table(reader);
     }
+    if views::is_create_view(reader) {
+        return views::create_view(reader);
+    }
     if reader.eat_word("USER") {
         return users::create_user(reader);
     }
@@ -153,14 +156,14 @@ fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     if reader.eat_word("TABLE") {
         let if_exists = reader.if_exists();
         let name = reader.table_name()?;
-        // Nothing hangs on a table yet, so both words mean the same.
-        if !reader.eat_word("CASCADE") {
-            reader.eat_word("RESTRICT");
-        }
+        let cascade = reader.cascade();
         if matches!(reader.peek(), Token::Comma) {
             return Err(reader.unsupported("DROP TABLE of several tables", "drop them one by one"));
         }
-        return Ok(Statement::DropTable { name, if_exists });
+        return Ok(Statement::DropTable { name, if_exists, cascade });
+    }
+    if reader.eat_word("VIEW") {
+        return views::drop_view(reader);
     }
     if reader.eat_word("USER") {
         return users::drop_user(reader);
@@ -181,7 +184,7 @@ fn alter(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 }
 
 /// What CREATE and DROP know.
-const CREATABLE: &str = "NAMESPACE, TABLE and USER";
+const CREATABLE: &str = "NAMESPACE, TABLE, VIEW and USER";
 
 /// Kinds of objects of other systems: "CREATE VIEW is not supported" says more than "expected".
 const KNOWN_OBJECTS: [&str; 30] = [

@@ -5,6 +5,7 @@ mod comments;
 mod complexity;
 mod constraints;
 mod create_table;
+mod create_table_as;
 mod default_values;
 mod dialect;
 mod dispatch;
@@ -22,6 +23,7 @@ mod show_create_table;
 mod split;
 mod statement;
 mod users;
+mod views;
 
 #[cfg(test)]
 mod tests;
@@ -37,18 +39,32 @@ pub use names::{
 pub use placeholders::PARAMETERS_MAX;
 pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
 pub use reader::NESTING_MAX;
-pub use show_create_table::show_create_table;
+pub use show_create_table::{show_create_table, show_create_view};
 pub use statement::{
-    AlterUser, Assignment, CommentObject, CreateTable, CreateUser, DeleteStatement, Explain,
-    ExplainFormat, InsertSource, InsertStatement, NamespaceChange, NewColumn, ParsedStatement,
-    Password, SessionSetting, Statement, UpdateStatement,
+    AlterUser, Assignment, CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateUser,
+    CreateView, DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement,
+    NamespaceChange, NewColumn, ParsedStatement, Password, SessionSetting, Statement,
+    UpdateStatement,
 };
 pub use users::parse_statement_timeout;
 
+use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::limits::SQL_BYTES_MAX;
 
 use crate::error::SqlError;
 use crate::parse::dialect::KalamDialect;
+
+/// Parses the query of a view, as it was stored.
+///
+/// # Errors
+/// When it is no single query any more.
+pub(crate) fn parse_view_query(sql: &str) -> Result<Box<ast::Query>, SqlError> {
+    let mut statements = parse(sql)?;
+    match (statements.pop().map(|parsed| parsed.statement), statements.is_empty()) {
+        (Some(Statement::Query(query)), true) => Ok(query),
+        _ => Err(SqlError::invalid("the text is no query")),
+    }
+}
 
 /// Parses a text of one or more statements, separated by `;`.
 ///
@@ -68,9 +84,13 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         complexity::check_complexity(&part.tokens)?;
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
         let dialect = KalamDialect::for_tokens(part.tokens.len());
+        let begins = part.tokens.first().map(|token| token.span.start);
         let mut reader = reader::Reader::new(&dialect, part.tokens);
-        let statement = dispatch::statement(&mut reader)?;
+        let mut statement = dispatch::statement(&mut reader)?;
         reader.expect_end()?;
+        if let Statement::CreateView(view) = &mut statement {
+            view.text = split::text_from(&part.text, begins, view.query_begins);
+        }
         dispatch::check_parameters(&statement, parameter_count)?;
         statements.push(ParsedStatement { statement, text: part.text, parameter_count });
     }

@@ -179,6 +179,15 @@ impl<'a> Reader<'a> {
         Err(self.expected(what))
     }
 
+    /// `CASCADE | RESTRICT`: true for CASCADE.
+    pub(crate) fn cascade(&mut self) -> bool {
+        let cascade = self.eat_word("CASCADE");
+        if !cascade {
+            self.eat_word("RESTRICT");
+        }
+        cascade
+    }
+
     pub(crate) fn if_exists(&mut self) -> bool {
         self.eat_words(&["IF", "EXISTS"])
     }

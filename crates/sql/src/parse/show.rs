@@ -40,7 +40,9 @@ pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
         }
         "CREATE" => {
             reader.next();
-            reader.expect_word("TABLE")?;
+            if !reader.eat_word("VIEW") {
+                reader.expect_word("TABLE")?;
+            }
             Ok(Statement::ShowCreateTable { table: reader.table_name()? })
         }
         "ALL" => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kalamdb_commons::{Durability, TableDefinition, TableOptions, TableType};
+use kalamdb_commons::{Durability, TableDefinition, TableOptions, TableType, ViewDefinition};
 
 use crate::parse::names::quote_name;
 
@@ -49,6 +49,25 @@ pub fn show_create_table(definition: &TableDefinition) -> String {
     if !options.is_empty() {
         let _ = write!(sql, " WITH ({})", options.join(", "));
     }
+    sql
+}
+
+/// A CREATE VIEW statement that [`crate::parse`] reads back as the same view. Unqualified names in
+/// it mean what they meant when the view was made: they stand in [`ViewDefinition::search_namespace`].
+pub fn show_create_view(definition: &ViewDefinition) -> String {
+    let mut sql = format!(
+        "CREATE VIEW {}.{}",
+        quote_name(&definition.namespace),
+        quote_name(&definition.name)
+    );
+    if !definition.column_names.is_empty() {
+        let names: Vec<_> = definition.column_names.iter().map(|name| quote_name(name)).collect();
+        let _ = write!(sql, " ({})", names.join(", "));
+    }
+    if let Some(comment) = &definition.comment {
+        let _ = write!(sql, " COMMENT {}", quote_text(comment));
+    }
+    let _ = write!(sql, " AS {}", definition.query);
     sql
 }
 

@@ -80,6 +80,14 @@ fn finish(
     parts.push(StatementTokens { tokens, text });
 }
 
+/// What of a statement's text stands at and after a place; the text begins at `begins`.
+pub(crate) fn text_from(text: &str, begins: Option<Location>, from: Option<Position>) -> String {
+    let (Some(begins), Some(from)) = (begins, from) else { return text.to_owned() };
+    let mut cursor = TextCursor { text, byte: 0, line: begins.line, column: begins.column };
+    let byte = cursor.advance_to(Location { line: from.line, column: from.column });
+    text.get(byte..).unwrap_or_default().to_owned()
+}
+
 /// Finds byte offsets of ascending places in one pass over the text.
 struct TextCursor<'a> {
     text: &'a str,

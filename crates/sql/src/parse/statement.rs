@@ -7,6 +7,7 @@ use kalamdb_commons::{CheckConstraint, ColumnType, TableOptions};
 use kalamdb_commons::{Role, TableType};
 
 use crate::TableName;
+use crate::error::Position;
 
 /// One statement of a SQL text.
 #[derive(Debug, Clone)]
@@ -83,12 +84,34 @@ pub enum Statement {
     },
     /// CREATE TABLE.
     CreateTable(Box<CreateTable>),
+    /// CREATE TABLE … AS query.
+    CreateTableAs(Box<CreateTableAs>),
+    /// CREATE TABLE … LIKE another.
+    CreateTableLike(Box<CreateTableLike>),
     /// DROP TABLE.
     DropTable {
         /// The table.
         name: TableName,
         /// Whether a missing one is fine.
         if_exists: bool,
+        /// Whether views that read it go too.
+        cascade: bool,
+    },
+    /// TRUNCATE.
+    Truncate {
+        /// The table.
+        table: TableName,
+    },
+    /// CREATE VIEW.
+    CreateView(Box<CreateView>),
+    /// DROP VIEW.
+    DropView {
+        /// The view.
+        name: TableName,
+        /// Whether a missing one is fine.
+        if_exists: bool,
+        /// Whether views that read it go too.
+        cascade: bool,
     },
     /// SHOW [ALL] TABLES [IN namespace] [LIKE pattern]; without a namespace: the session's.
     ShowTables {
@@ -116,7 +139,7 @@ pub enum Statement {
         /// The table.
         table: TableName,
     },
-    /// SHOW CREATE TABLE t.
+    /// SHOW CREATE TABLE t and SHOW CREATE VIEW v.
     ShowCreateTable {
         /// The table.
         table: TableName,
@@ -176,7 +199,12 @@ impl Statement {
             | Self::CommentOn { .. }
             | Self::DropNamespace { .. }
             | Self::CreateTable(_)
+            | Self::CreateTableAs(_)
+            | Self::CreateTableLike(_)
             | Self::DropTable { .. }
+            | Self::Truncate { .. }
+            | Self::CreateView(_)
+            | Self::DropView { .. }
             | Self::CreateUser(_)
             | Self::AlterUser(_)
             | Self::DropUser { .. }
@@ -206,7 +234,11 @@ impl Statement {
             Self::ShowStats { .. } => "SHOW STATS",
             Self::ShowFunctions { .. } => "SHOW FUNCTIONS",
             Self::ShowSettings => "SHOW ALL",
-            Self::CreateTable(_) => "CREATE TABLE",
+            Self::CreateTable(_) | Self::CreateTableLike(_) => "CREATE TABLE",
+            Self::CreateTableAs(_) => "CREATE TABLE AS",
+            Self::Truncate { .. } => "TRUNCATE",
+            Self::CreateView(_) => "CREATE VIEW",
+            Self::DropView { .. } => "DROP VIEW",
             Self::DropTable { .. } => "DROP TABLE",
             Self::ShowTables { .. } => "SHOW TABLES",
             Self::Describe { .. } => "DESCRIBE",
@@ -338,6 +370,63 @@ pub struct CreateTable {
     pub comment: Option<String>,
     /// The CHECK constraints, each with a name.
     pub checks: Vec<CheckConstraint>,
+}
+
+/// CREATE [USER | SHARED] TABLE … AS query.
+#[derive(Debug, Clone)]
+pub struct CreateTableAs {
+    /// The new table.
+    pub name: TableName,
+    /// Whether an existing one is fine.
+    pub if_not_exists: bool,
+    /// Whose rows it holds.
+    pub table_type: TableType,
+    /// The columns' names; empty when they have those of the query's.
+    pub columns: Vec<String>,
+    /// Names of the key columns in key order; empty for the hidden `_row_id`.
+    pub primary_key: Vec<String>,
+    /// The WITH options.
+    pub options: TableOptions,
+    /// The COMMENT text.
+    pub comment: Option<String>,
+    /// Where columns and rows come from.
+    pub query: Box<ast::Query>,
+    /// False for WITH NO DATA.
+    pub with_data: bool,
+}
+
+/// CREATE [USER | SHARED] TABLE … LIKE another.
+#[derive(Debug, Clone)]
+pub struct CreateTableLike {
+    /// The new table.
+    pub name: TableName,
+    /// Whether an existing one is fine.
+    pub if_not_exists: bool,
+    /// Whose rows it holds; the other table's type when not said.
+    pub table_type: Option<TableType>,
+    /// The table whose columns, defaults, key and options it gets.
+    pub source: TableName,
+}
+
+/// CREATE VIEW.
+#[derive(Debug, Clone)]
+pub struct CreateView {
+    /// The new view.
+    pub name: TableName,
+    /// Whether an existing view gives way.
+    pub or_replace: bool,
+    /// Whether an existing one is fine.
+    pub if_not_exists: bool,
+    /// The columns' names; empty when they have those of the query's.
+    pub columns: Vec<String>,
+    /// The COMMENT text.
+    pub comment: Option<String>,
+    /// What it shows.
+    pub query: Box<ast::Query>,
+    /// Where the query begins in the text.
+    pub query_begins: Option<Position>,
+    /// The query as it was written.
+    pub text: String,
 }
 
 /// A column of CREATE TABLE.

@@ -79,6 +79,7 @@ fn take_change<'a>(rest: &mut &'a [u8]) -> Result<LoggedChange<'a>, StoreError> 
         [1] => ChangeOp::Insert,
         [2] => ChangeOp::Update,
         [3] => ChangeOp::Delete,
+        [4] => ChangeOp::Truncate,
         other => return Err(corrupt(format!("unknown operation {other:?}"))),
     };
     let [key_len, new_len, old_len] = [take_len(rest)?, take_len(rest)?, take_len(rest)?];

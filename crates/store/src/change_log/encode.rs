@@ -100,5 +100,6 @@ fn op_code(op: ChangeOp) -> u8 {
         ChangeOp::Insert => 1,
         ChangeOp::Update => 2,
         ChangeOp::Delete => 3,
+        ChangeOp::Truncate => 4,
     }
 }

@@ -11,11 +11,13 @@
 //!
 //! ```text
 //! format u8 = 1 · schema_version u32 · updated_us i64 · change*
-//! change = op u8 (1 insert, 2 update, 3 delete) · key_len u32 · new_len u32 · old_len u32
+//! change = op u8 (1 insert, 2 update, 3 delete, 4 truncate) · key_len u32 · new_len u32 · old_len u32
 //!          · key (without the table's prefix) · new image · old image
 //! ```
 //!
 //! An insert has no old image (not even when it replaced a tombstone), a delete no new one.
+//! A truncate has no key and no images: every row the table had before this commit is gone. The
+//! rows themselves are in the log as what brought them.
 //!
 //! [`LOG_PART_BYTES_MAX`]: kalamdb_commons::limits::LOG_PART_BYTES_MAX
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kalamdb_commons::{CommitSeq, Durability, Generation, TableId, UserId};
+use kalamdb_commons::{CommitSeq, Durability, Generation, TableDefinition, TableId, UserId};
 use rocksdb::{ColumnFamily, WriteBatch};
 
 use super::{ChangeOp, CommitReceipt, CommitReply, CommitRequest, RowChanges};
@@ -66,6 +66,9 @@ impl Group {
         for changes in request.changes {
             self.add_changes(database, log, changes, &receipt, &mut log_parts)?;
         }
+        for table in &request.tables_truncated {
+            self.truncate(database, log, table, &receipt)?;
+        }
         let db = database.rocksdb();
         for op in request.catalog {
             let family = op.family.handle(db)?;
@@ -83,6 +86,11 @@ impl Group {
         }
         let tables = dropped.map(|(table, _)| Purge::Table(*table));
         let purges = tables.chain(request.owners_dropped.iter().cloned().map(Purge::Owner));
+        let generations = &database.generations;
+        let purges = purges.chain(request.tables_truncated.iter().map(|table| Purge::Generation {
+            table: table.id,
+            before: generations.newest(table.id),
+        }));
         for (number, purge) in (0..).zip(purges) {
             let key = meta::purge_key(receipt.commit_seq.0, number);
             self.batch.put_cf(Family::Meta.handle(db)?, key, purge.encode());
@@ -95,6 +103,7 @@ impl Group {
     fn note_durability(&mut self, request: &CommitRequest) {
         let rows_only = request.catalog.is_empty()
             && request.tables_changed.is_empty()
+            && request.tables_truncated.is_empty()
             && request.owners_dropped.is_empty();
         self.sync |= !rows_only || request.changes.is_empty();
         for changes in &request.changes {
@@ -153,6 +162,38 @@ impl Group {
             self.counters.entry((table, Some(owner))).or_default().add(&delta);
         }
         self.counters.entry((table, None)).or_default().add(&delta);
+        Ok(())
+    }
+
+    /// Begins the table's new generation, of which nothing is counted yet.
+    fn truncate(
+        &mut self,
+        database: &Database,
+        log: &mut LogWriter,
+        table: &TableDefinition,
+        receipt: &CommitReceipt,
+    ) -> Result<(), StoreError> {
+        let db = database.rocksdb();
+        let family = Family::Meta.handle(db)?;
+        let generation = database.generations.newest(table.id);
+        self.batch.put_cf(family, meta::generation_key(table.id), generation.0.to_be_bytes());
+        database.key_samples.remove(table.id);
+        self.counters.remove(&(table.id, None));
+        let counted = CounterDelta { updated_us_max: receipt.updated_us, ..Default::default() };
+        self.batch.put_cf(family, meta::counters_key(table.id, None), counted.encode());
+        log.begin(&LoggedCommit {
+            table: table.id,
+            owner: None,
+            schema_version: table.schema_version,
+            commit_seq: receipt.commit_seq,
+            updated_us: receipt.updated_us,
+            first_part: 0,
+        });
+        let log_family = Family::ChangeLog.handle(db)?;
+        let batch = &mut self.batch;
+        let mut put = |key: &[u8], value: &[u8]| batch.put_cf(log_family, key, value);
+        log.append(ChangeOp::Truncate, &[], &[], &[], &mut put)?;
+        log.finish(&mut put);
         Ok(())
     }
 
@@ -275,6 +316,9 @@ fn check_changes(changes: &RowChanges) -> Result<(), StoreError> {
     let refused = |what: &str| {
         Err(StoreError::invalid(format!("{:?} of table {}: {what}", changes.op, changes.table())))
     };
+    if changes.op == ChangeOp::Truncate {
+        return refused("it is no change of rows, name the table in tables_truncated");
+    }
     let rows_fit = rows.len() == keys.len() || (changes.op == ChangeOp::Delete && rows.is_empty());
     if !rows_fit {
         return refused("as many rows as keys are needed");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kalamdb_commons::{CommitSeq, TableId, UserId};
+use kalamdb_commons::{CommitSeq, TableDefinition, TableId, UserId};
 
 use crate::families::{Family, SystemFamily};
 use crate::{ByteRows, StoreError, TableLayout, meta};
@@ -16,6 +16,8 @@ pub enum ChangeOp {
     Update,
     /// Live rows become tombstones, or go at once.
     Delete,
+    /// All rows of a table go; only the change log says so.
+    Truncate,
 }
 
 /// Changes of one kind to rows of one table (and of one owner, when it is a USER table).
@@ -100,6 +102,9 @@ pub struct CommitRequest {
     /// Tables that have a new schema version from this commit on; `None`: dropped, its rows are
     /// removed once no view is older.
     pub tables_changed: Vec<(TableId, Option<u32>)>,
+    /// SHARED tables emptied by this commit: a new generation begins, what stands in the one before
+    /// is removed once no view is older. Rows written since `read_seq` go too.
+    pub tables_truncated: Vec<Arc<TableDefinition>>,
     /// Users dropped by this commit: from it on nothing of theirs is written, and what they have
     /// in USER tables is removed once no view is older. Their ids must not be used again.
     pub owners_dropped: Vec<UserId>,

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use kalamdb_commons::limits::COMMIT_GROUP_BYTES_MAX;
-use kalamdb_commons::{CommitSeq, TableId};
+use kalamdb_commons::{CommitSeq, TableId, TableType};
 
 use super::group::{Group, check_shape};
 use super::queue::{Message, PendingCommit};
@@ -149,6 +149,13 @@ impl CommitThread {
         for (table, version) in &request.tables_changed {
             self.database.table_versions.record(*table, commit_seq, *version);
         }
+        for table in &request.tables_truncated {
+            // What was located before stands in a generation that has ended.
+            let version = Some(table.schema_version);
+            self.database.table_versions.record(table.id, commit_seq, version);
+            self.database.generations.end(table.id, commit_seq);
+            self.updated_us.insert(table.id, updated_us);
+        }
         for owner in &request.owners_dropped {
             self.database.dropped_owners.record(owner, commit_seq);
         }
@@ -170,10 +177,19 @@ impl CommitThread {
                 self.database.dropped_owners.check_write(owner)?;
             }
         }
+        for table in &request.tables_truncated {
+            if table.table_type != TableType::Shared {
+                return Err(StoreError::invalid("only SHARED tables are emptied at once"));
+            }
+            self.database.table_versions.check_write(table, request.read_seq)?;
+        }
         self.memory.check(request)?;
         let mut updated_us = self.database.clock.now_us();
         for changes in &request.changes {
             updated_us = updated_us.max(self.last_updated_us(changes.table())?);
+        }
+        for table in &request.tables_truncated {
+            updated_us = updated_us.max(self.last_updated_us(table.id)?);
         }
         Ok(updated_us)
     }

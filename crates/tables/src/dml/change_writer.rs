@@ -23,6 +23,8 @@ pub(super) struct ChangeWriter {
     entry: Arc<TableEntry>,
     owner: Option<UserId>,
     op: ChangeOp,
+    /// Whether a deleted row's last image stays for a while.
+    keeps_deleted: bool,
     columns: Vec<Arc<AssignColumn>>,
     checks: Arc<TableChecks>,
     /// Locations seen, when the source may give one row several times.
@@ -45,6 +47,7 @@ impl ChangeWriter {
         Self {
             checks,
             columns: AssignColumn::of_table(&entry.definition),
+            keeps_deleted: entry.definition.options.deleted_retention_hours > 0,
             entry,
             owner,
             op,
@@ -53,6 +56,13 @@ impl ChangeWriter {
             rows: ByteRows::new(),
             old: ByteRows::new(),
         }
+    }
+
+    /// A writer that deletes rows, and deleted rows, without leaving anything of them.
+    pub(super) fn erasing(entry: Arc<TableEntry>, owner: Option<UserId>) -> Self {
+        // What goes is checked against nothing.
+        let checks = Arc::new(TableChecks::default());
+        Self { keeps_deleted: false, ..Self::new(entry, owner, ChangeOp::Delete, false, checks) }
     }
 
     /// Encoded bytes so far.
@@ -78,7 +88,7 @@ impl ChangeWriter {
             };
             self.keys.push(location);
             self.old.push(image);
-            if self.op == ChangeOp::Delete && self.keeps_deleted() {
+            if self.op == ChangeOp::Delete && self.keeps_deleted {
                 row_format::as_tombstone(image, &mut self.rows)?;
             }
         }
@@ -94,11 +104,6 @@ impl ChangeWriter {
             self.entry.layout.encode_rows(&values, false, &mut self.rows)?;
         }
         Ok(())
-    }
-
-    /// Whether a deleted row's last image stays for a while.
-    fn keeps_deleted(&self) -> bool {
-        self.entry.definition.options.deleted_retention_hours > 0
     }
 
     /// The rows whose location has not come before.

@@ -1,7 +1,9 @@
 //! Hands a statement's changes to the committer and waits for the outcome.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use kalamdb_commons::TableDefinition;
 use kalamdb_store::{CommitReceipt, CommitReply, CommitRequest, ReadView, RowChanges, StoreError};
 use tokio::sync::oneshot;
 
@@ -22,16 +24,35 @@ pub(super) async fn commit(
     changes: RowChanges,
     cancel: &CancelFlag,
 ) -> Result<CommitReceipt, TablesError> {
+    let request = CommitRequest { changes: vec![changes], ..CommitRequest::default() };
+    submit(view, request, cancel).await
+}
+
+/// Removes all rows of a SHARED table, whatever was committed since `view`.
+///
+/// # Errors
+/// As [`commit`]; a conflict when the table is another than at `view`.
+pub(super) async fn truncate(
+    view: &ReadView,
+    table: &Arc<TableDefinition>,
+    cancel: &CancelFlag,
+) -> Result<CommitReceipt, TablesError> {
+    let tables_truncated = vec![Arc::clone(table)];
+    let request = CommitRequest { tables_truncated, ..CommitRequest::default() };
+    submit(view, request, cancel).await
+}
+
+async fn submit(
+    view: &ReadView,
+    request: CommitRequest,
+    cancel: &CancelFlag,
+) -> Result<CommitReceipt, TablesError> {
     let (sender, outcome) = oneshot::channel();
     let mut reply: CommitReply = Box::new(move |result| {
         // Nobody waits for the outcome when the client is gone.
         let _ = sender.send(result);
     });
-    let mut request = CommitRequest {
-        read_seq: view.commit_seq(),
-        changes: vec![changes],
-        ..CommitRequest::default()
-    };
+    let mut request = CommitRequest { read_seq: view.commit_seq(), ..request };
     let mut attempts = 0;
     loop {
         if cancel.is_cancelled() {

@@ -2,11 +2,12 @@
 //! and what it becomes.
 
 use datafusion::error::Result;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
     SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, With,
 };
+use kalamdb_commons::TableType;
 use kalamdb_sql::{DeleteStatement, TableEntry, TableName, UpdateStatement};
 
 use super::assign::AssignColumn;
@@ -17,7 +18,7 @@ use super::sink::Write;
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;
 use crate::TablesError;
-use crate::planner::{PlanContext, empty_select, mark_source, query_of};
+use crate::planner::{PlanContext, empty_select, mark_source, mark_source_with_deleted, query_of};
 
 /// Plans UPDATE.
 pub(crate) fn plan_update(
@@ -94,6 +95,23 @@ pub(crate) fn plan_delete(
     Ok(into_sink(entry, write, source))
 }
 
+/// Plans TRUNCATE. A SHARED table's rows go at once, however many there are; of a USER table the
+/// principal's own are looked up one by one.
+pub(crate) fn plan_truncate(context: &PlanContext<'_>, table: &TableName) -> Result<LogicalPlan> {
+    let entry = context.names().resolve_target(table)?;
+    if entry.definition.table_type == TableType::Shared {
+        let nothing = LogicalPlanBuilder::empty(false).build()?;
+        return Ok(into_sink(entry, Write::Truncate, nothing));
+    }
+    let target = Target { name: table, alias: None };
+    let mut select = empty_select()?;
+    select.projection = location_and_image(&entry, &target);
+    let relation = target.factor(mark_source_with_deleted);
+    select.from = vec![TableWithJoins { relation, joins: Vec::new() }];
+    let source = context.plan_query(&query_of(SetExpr::Select(Box::new(select))))?;
+    Ok(into_sink(entry, Write::Erase, source))
+}
+
 /// The table a statement changes, as the statement names it.
 struct Target<'a> {
     name: &'a TableName,
@@ -120,10 +138,10 @@ impl Target<'_> {
     }
 
     /// The target in FROM, read with locations and images.
-    fn factor(&self) -> TableFactor {
+    fn factor(&self, mark: fn(&mut ObjectName)) -> TableFactor {
         let parts = self.name_parts().into_iter().map(ObjectNamePart::Identifier);
         let mut name = ObjectName(parts.collect());
-        mark_source(&mut name);
+        mark(&mut name);
         TableFactor::Table {
             name,
             alias: self.alias.map(|alias| TableAlias {
@@ -167,7 +185,8 @@ impl Source<'_> {
     fn plan(self, context: &PlanContext<'_>) -> Result<LogicalPlan> {
         let mut select = empty_select()?;
         select.projection = self.items;
-        select.from = vec![TableWithJoins { relation: self.target.factor(), joins: Vec::new() }];
+        select.from =
+            vec![TableWithJoins { relation: self.target.factor(mark_source), joins: Vec::new() }];
         select.from.extend(self.others.iter().cloned());
         select.selection = self.predicate.cloned();
         let mut query = query_of(SetExpr::Select(Box::new(select)));

@@ -33,7 +33,7 @@ pub use self::checks::{CheckPlans, check_constraints};
 pub use self::defaults::check_defaults;
 pub use self::ingest::{encode_batches, insert_batches};
 pub(crate) use self::literal_rows::LiteralRows;
-pub(crate) use self::lower_change::{plan_delete, plan_update};
+pub(crate) use self::lower_change::{plan_delete, plan_truncate, plan_update};
 pub(crate) use self::lower_insert::plan_insert;
 pub(crate) use self::sink::DmlSink;
 pub use self::stored_parameter::StoredParameter;

@@ -20,7 +20,7 @@ use kalamdb_sql::TableEntry;
 use kalamdb_store::{ChangeOp, RowChanges};
 
 use super::change_writer::ChangeWriter;
-use super::commit::commit;
+use super::commit::{commit, truncate};
 use super::insert_writer::InsertWriter;
 use crate::table_provider::{check_version, owner_of};
 use crate::{StatementContext, TablesError};
@@ -38,6 +38,10 @@ pub(crate) enum Write {
     Update { repeated: bool },
     /// Location and image.
     Delete { repeated: bool },
+    /// Location and image of rows, deleted ones among them, of which nothing is to stay.
+    Erase,
+    /// No rows: all of a SHARED table's go.
+    Truncate,
 }
 
 /// The target of a DML plan: takes the source's rows, commits them, answers their number.
@@ -107,6 +111,7 @@ impl DisplayAs for SinkRun {
             Write::Insert => "insert into",
             Write::Update { .. } => "update",
             Write::Delete { .. } => "delete from",
+            Write::Erase | Write::Truncate => "truncate",
         };
         write!(f, "{verb} {}", self.sink.entry.definition.qualified_name())
     }
@@ -135,7 +140,15 @@ impl DataSink for SinkRun {
         }
         // The source's view and memory are not needed while the commit waits.
         drop(data);
-        Ok(writer.commit(&context).await?)
+        match self.sink.write {
+            Write::Truncate => {
+                truncate(&context.view, &self.sink.entry.definition, &context.cancel).await?;
+                Ok(0)
+            }
+            // It says as little as the other form of TRUNCATE.
+            Write::Erase => writer.commit(&context).await.map(|_| 0).map_err(Into::into),
+            _ => Ok(writer.commit(&context).await?),
+        }
     }
 }
 
@@ -174,6 +187,9 @@ impl StatementWriter {
             }
             Write::Update { repeated } => changed(ChangeOp::Update, repeated),
             Write::Delete { repeated } => changed(ChangeOp::Delete, repeated),
+            Write::Erase | Write::Truncate => {
+                Rows::Changed(ChangeWriter::erasing(Arc::clone(entry), owner.clone()))
+            }
         };
         Ok(Self { table: entry.definition.qualified_name(), rows })
     }

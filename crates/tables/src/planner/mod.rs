@@ -17,6 +17,7 @@ mod table_wildcards;
 mod tests;
 mod type_planner;
 mod uuid_text;
+mod views;
 mod wide_scopes;
 
 use std::sync::Arc;
@@ -36,10 +37,12 @@ pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
 pub use self::merged_order::MergedOrder;
 pub(crate) use self::named_casts::named_cast;
+pub use self::names::write_to_view;
 pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;
-pub(crate) use self::wide_scopes::{empty_select, mark_source, query_of};
+pub use self::views::{PlannedView, plan_view};
+pub(crate) use self::wide_scopes::{empty_select, mark_source, mark_source_with_deleted, query_of};
 use crate::{TablesError, dml};
 
 /// Plans a query (not yet analyzed, not optimized). Tables come from `catalog`, checked against
@@ -55,7 +58,10 @@ pub fn plan_query(
     default_namespace: &str,
     query: &ast::Query,
 ) -> Result<LogicalPlan> {
-    PlanContext::new(state, Names::new(catalog, principal, default_namespace)).plan_result(query)
+    let context = PlanContext::new(state, Names::new(catalog, principal, default_namespace));
+    let plan = context.plan_result(query)?;
+    views::check_size(&plan, catalog)?;
+    Ok(plan)
 }
 
 /// Plans INSERT, UPDATE or DELETE: one source SELECT feeding a sink. The plan's result is one
@@ -72,12 +78,15 @@ pub fn plan_dml(
     statement: &Statement,
 ) -> Result<LogicalPlan> {
     let context = PlanContext::new(state, Names::new(catalog, principal, default_namespace));
-    match statement {
+    let plan = match statement {
         Statement::Insert(insert) => dml::plan_insert(&context, insert),
         Statement::Update(update) => dml::plan_update(&context, update),
         Statement::Delete(delete) => dml::plan_delete(&context, delete),
+        Statement::Truncate { table } => dml::plan_truncate(&context, table),
         other => Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into()),
-    }
+    }?;
+    views::check_size(&plan, catalog)?;
+    Ok(plan)
 }
 
 /// Plans a query, INSERT, UPDATE, DELETE, or EXPLAIN of one of them.
@@ -93,6 +102,9 @@ pub fn plan_statement(
 ) -> Result<LogicalPlan> {
     match statement {
         Statement::Query(query) => plan_query(state, catalog, principal, default_namespace, query),
+        Statement::CreateTableAs(create) => {
+            plan_query(state, catalog, principal, default_namespace, &create.query)
+        }
         Statement::Explain(explain) => {
             let inner =
                 plan_statement(state, catalog, principal, default_namespace, &explain.inner)?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use datafusion::common::TableReference;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::TableSource;
-use kalamdb_commons::Principal;
+use kalamdb_commons::{Principal, TableId, ViewDefinition};
 use kalamdb_sql::{
-    CATALOG_NAME, CatalogSnapshot, RESERVED_NAMESPACES, TableEntry, TableName, check_catalog,
+    CATALOG_NAME, CatalogSnapshot, RESERVED_NAMESPACES, SqlError, TableEntry, TableName, ViewEntry,
+    check_catalog,
 };
 
 use crate::TablesError;
@@ -20,6 +21,8 @@ pub(crate) struct Names {
     pub(crate) catalog: Arc<CatalogSnapshot>,
     pub(crate) principal: Principal,
     pub(crate) default_namespace: Arc<str>,
+    /// The views whose queries are being planned, outermost first.
+    pub(super) views_around: Vec<TableId>,
 }
 
 impl std::fmt::Debug for Names {
@@ -34,6 +37,8 @@ pub(crate) enum Resolved {
     Table(Arc<TableEntry>),
     /// A table of `system` or `information_schema`.
     System(SystemTable),
+    /// A view of a namespace.
+    View(Arc<ViewEntry>),
 }
 
 impl Names {
@@ -46,6 +51,7 @@ impl Names {
             catalog: Arc::clone(catalog),
             principal: principal.clone(),
             default_namespace: Arc::from(default_namespace),
+            views_around: Vec::new(),
         }
     }
 
@@ -58,8 +64,19 @@ impl Names {
         if RESERVED_NAMESPACES.contains(&namespace) {
             return Ok(Resolved::System(SystemTable::find(namespace, &name.table)?));
         }
-        let entry = self.catalog.shown_table(&self.principal, &self.default_namespace, name)?;
-        Ok(Resolved::Table(Arc::clone(entry)))
+        let (principal, default) = (&self.principal, &self.default_namespace);
+        if self.is_view(name) {
+            return Ok(Resolved::View(Arc::clone(
+                self.catalog.shown_view(principal, default, name)?,
+            )));
+        }
+        Ok(Resolved::Table(Arc::clone(self.catalog.shown_table(principal, default, name)?)))
+    }
+
+    /// True when the name is a view's, whoever may read it.
+    pub(crate) fn is_view(&self, name: &TableName) -> bool {
+        let namespace = name.namespace_or(&self.default_namespace);
+        self.catalog.view(namespace, &name.table).is_some()
     }
 
     /// The table called `name`, when it is one that rows are written to.
@@ -72,6 +89,7 @@ impl Names {
             Resolved::System(_) => Err(TablesError::NotSupported {
                 what: format!("writing to the system table {name}"),
             }),
+            Resolved::View(view) => Err(write_to_view(&view.definition).into()),
         }
     }
 
@@ -84,12 +102,25 @@ impl Names {
         Ok(match self.resolve(&table_name(name))? {
             Resolved::Table(entry) => provider_as_source(KalamTable::new(entry, shape)),
             Resolved::System(table) => provider_as_source(Arc::new(table)),
+            // Nothing is marked that is a view.
+            Resolved::View(view) => {
+                let reason = format!("{} is read like a table", view.definition.qualified_name());
+                return Err(TablesError::Internal { reason });
+            }
         })
     }
 }
 
+/// The refusal of INSERT, UPDATE, DELETE or ingest into a view.
+pub fn write_to_view(view: &ViewDefinition) -> SqlError {
+    SqlError::unsupported(
+        format!("writing to the view {}", view.qualified_name()),
+        "write to the tables it reads",
+    )
+}
+
 /// DataFusion's form of a name as ours.
-fn table_name(name: &TableReference) -> TableName {
+pub(super) fn table_name(name: &TableReference) -> TableName {
     TableName {
         catalog: name.catalog().map(str::to_owned),
         namespace: name.schema().map(str::to_owned),

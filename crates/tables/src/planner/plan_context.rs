@@ -23,7 +23,7 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
 use super::exact_numbers;
-use super::names::Names;
+use super::names::{Names, Resolved, table_name};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::{MarkedTables, widen_scopes};
 use crate::functions::{SESSION_VALUES, session_value};
@@ -31,8 +31,8 @@ use crate::table_provider::TableShape;
 
 /// Plans statements of one principal against one snapshot of the catalog.
 pub(crate) struct PlanContext<'a> {
-    state: &'a SessionState,
-    names: Names,
+    pub(super) state: &'a SessionState,
+    pub(super) names: Names,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
     type_planner: Arc<dyn TypePlanner>,
 }
@@ -105,6 +105,12 @@ impl<'a> PlanContext<'a> {
 
 impl ContextProvider for PlanContext<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let named = table_name(&name);
+        if self.names.is_view(&named)
+            && let Resolved::View(view) = self.names.resolve(&named)?
+        {
+            return self.view_source(&view);
+        }
         Ok(self.names.source(&name, TableShape::Narrow)?)
     }
 

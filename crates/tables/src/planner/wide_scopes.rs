@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderByKind, Query,
     Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut, With,
 };
-use kalamdb_sql::stored_name;
+use kalamdb_sql::{TableName, stored_name};
 
 use super::names::Names;
 use super::plan_context::PlanContext;
@@ -26,15 +26,21 @@ use crate::TablesError;
 use crate::table_provider::TableShape;
 
 /// The last part of a marked table's name. No name of a user has a control character in it.
-const MARKS: [(&str, TableShape); 3] = [
+const MARKS: [(&str, TableShape); 4] = [
     ("\u{1}wide", TableShape::Wide { include_deleted: false }),
     ("\u{1}wide with deleted", TableShape::Wide { include_deleted: true }),
     ("\u{1}source", TableShape::Source),
+    ("\u{1}source with deleted", TableShape::SourceWithDeleted),
 ];
 
 /// Marks a table of a DML statement as the one its source reads locations and images from.
 pub(crate) fn mark_source(name: &mut ObjectName) {
     mark(name, TableShape::Source);
+}
+
+/// As [`mark_source`]; deleted rows are read too.
+pub(crate) fn mark_source_with_deleted(name: &mut ObjectName) {
+    mark(name, TableShape::SourceWithDeleted);
 }
 
 fn mark(name: &mut ObjectName, shape: TableShape) {
@@ -186,7 +192,7 @@ impl Widening<'_> {
         let mut concerned = HashSet::new();
         for factor in from.iter().flat_map(factors) {
             let TableFactor::Table { name, args: None, .. } = factor else { continue };
-            if is_marked(name) || self.is_with_query(name) {
+            if is_marked(name) || self.is_with_query(name) || self.is_view(name) {
                 continue;
             }
             if let Some(name) = factor_name(factor)
@@ -196,6 +202,11 @@ impl Widening<'_> {
             }
         }
         concerned
+    }
+
+    /// True when the name is a view's: it has the columns its query gives, and no others.
+    fn is_view(&self, name: &ObjectName) -> bool {
+        TableName::from_ast(name).is_ok_and(|name| self.context.names().is_view(&name))
     }
 
     /// True when the name is one of a WITH query in sight.

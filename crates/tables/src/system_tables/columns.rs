@@ -1,5 +1,5 @@
-//! `information_schema.columns`: the declared columns of the tables the principal may know of,
-//! and those of the system tables.
+//! `information_schema.columns`: the declared columns of the tables and views the principal
+//! may know of, and those of the system tables.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
@@ -53,6 +53,22 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
                 column: column.name.to_string(),
                 ordinal: position as i64 + 1,
                 default: column.default.clone(),
+                nullable: column.nullable,
+                type_name: column.declared_type(),
+                length_max: column.length_max,
+                column_type: Some(column.column_type.clone()),
+            });
+        }
+    }
+    for view in context.catalog.visible_views(&context.principal) {
+        let view = &view.definition;
+        for (position, column) in view.columns.iter().enumerate() {
+            rows.push(Row {
+                namespace: view.namespace.to_string(),
+                table: view.name.to_string(),
+                column: column.name.to_string(),
+                ordinal: position as i64 + 1,
+                default: None,
                 nullable: column.nullable,
                 type_name: column.declared_type(),
                 length_max: column.length_max,

@@ -17,6 +17,11 @@ pub(super) fn tables_rows(context: &StatementContext) -> Vec<ArrayRef> {
         .iter()
         .map(|table| (&*table.definition.namespace, &*table.definition.name, "BASE TABLE"))
         .collect();
+    let views = context.catalog.visible_views(&context.principal);
+    rows.extend(views.iter().map(|view| {
+        let view = &view.definition;
+        (&*view.namespace, &*view.name, "VIEW")
+    }));
     rows.extend(
         SystemTable::all().iter().map(|table| (table.namespace(), table.name(), "SYSTEM TABLE")),
     );
@@ -65,5 +70,16 @@ pub(super) fn views_columns() -> Vec<Field> {
         text("table_schema"),
         text("table_name"),
         optional_text("view_definition"),
+    ]
+}
+
+pub(super) fn views_rows(context: &StatementContext) -> Vec<ArrayRef> {
+    let views = context.catalog.visible_views(&context.principal);
+    let each = || views.iter().map(|view| &view.definition);
+    vec![
+        texts(each().map(|_| CATALOG_NAME)),
+        texts(each().map(|view| &*view.namespace)),
+        texts(each().map(|view| &*view.name)),
+        optional_texts(each().map(|view| Some(view.query.as_str()))),
     ]
 }

@@ -16,6 +16,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod users;
+mod views;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub(crate) enum SystemTable {
     StorageLocations,
     Jobs,
     Segments,
+    Views,
     InformationTables,
     InformationColumns,
     InformationSchemata,
@@ -62,6 +64,7 @@ impl SystemTable {
             Self::StorageLocations,
             Self::Jobs,
             Self::Segments,
+            Self::Views,
             Self::InformationTables,
             Self::InformationColumns,
             Self::InformationSchemata,
@@ -110,9 +113,9 @@ impl SystemTable {
             Self::Segments => "segments",
             Self::InformationColumns => "columns",
             Self::InformationSchemata => "schemata",
-            Self::InformationViews => "views",
             Self::InformationTableConstraints => "table_constraints",
             Self::InformationCheckConstraints => "check_constraints",
+            Self::Views | Self::InformationViews => "views",
         }
     }
 
@@ -127,6 +130,7 @@ impl SystemTable {
             Self::StorageLocations => storage_locations::columns(),
             Self::Jobs => jobs::columns(),
             Self::Segments => segments::columns(),
+            Self::Views => views::columns(),
             Self::InformationTables => information_schema::tables_columns(),
             Self::InformationColumns => columns::columns(),
             Self::InformationSchemata => information_schema::schemata_columns(),
@@ -142,17 +146,17 @@ impl SystemTable {
             Self::Tables => tables::rows(context),
             Self::TableSchemas => table_schemas::rows(context)?,
             Self::Users => users::rows(context),
+            Self::Views => views::rows(context),
+            Self::InformationViews => information_schema::views_rows(context),
             Self::InformationTables => information_schema::tables_rows(context),
             Self::InformationColumns => columns::rows(context),
             Self::InformationSchemata => information_schema::schemata_rows(context),
             Self::InformationTableConstraints => constraints::table_constraints_rows(context),
             Self::InformationCheckConstraints => constraints::check_constraints_rows(context),
             // What these show does not exist yet.
-            Self::LiveQueries
-            | Self::StorageLocations
-            | Self::Jobs
-            | Self::Segments
-            | Self::InformationViews => return Ok(RecordBatch::new_empty(self.columns())),
+            Self::LiveQueries | Self::StorageLocations | Self::Jobs | Self::Segments => {
+                return Ok(RecordBatch::new_empty(self.columns()));
+            }
         };
         let rows = columns.first().map_or(0, |column| column.len());
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

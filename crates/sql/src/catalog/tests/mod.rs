@@ -4,6 +4,7 @@ mod changes;
 mod rights;
 mod tables;
 mod users;
+mod views;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -81,8 +81,9 @@ fn a_service_drops_the_shared_tables_it_created_and_no_others() {
     let catalog = &database.catalog;
     let service = principal(Role::Service);
     catalog.create_table(&service, "app", &create("CREATE TABLE mine (a INT)")).unwrap();
-    catalog.drop_table(&service, "app", &TableName::bare("mine"), false).unwrap();
-    let error = catalog.drop_table(&service, "app", &TableName::bare("open"), false).unwrap_err();
+    catalog.drop_table(&service, "app", &TableName::bare("mine"), false, false).unwrap();
+    let error =
+        catalog.drop_table(&service, "app", &TableName::bare("open"), false, false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     let replace = create("CREATE TABLE open (a INT)");
     let (entry, _) = catalog.stage_table(&service, "app", &replace).unwrap();
@@ -90,7 +91,7 @@ fn a_service_drops_the_shared_tables_it_created_and_no_others() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     // A USER table holds the rows of others.
     catalog.create_table(&service, "app", &create("CREATE USER TABLE theirs (a INT)")).unwrap();
-    assert!(catalog.drop_table(&service, "app", &TableName::bare("theirs"), false).is_err());
+    assert!(catalog.drop_table(&service, "app", &TableName::bare("theirs"), false, false).is_err());
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn users_create_user_tables_only() {
     catalog.create_table(&user, "app", &create("CREATE USER TABLE notes (a INT)")).unwrap();
     for error in [
         catalog.create_table(&user, "app", &create("CREATE TABLE s (a INT)")).unwrap_err(),
-        catalog.drop_table(&user, "app", &TableName::bare("notes"), false).unwrap_err(),
+        catalog.drop_table(&user, "app", &TableName::bare("notes"), false, false).unwrap_err(),
         catalog.create_namespace(&user, "n", false).unwrap_err(),
         catalog.drop_namespace(&principal(Role::Service), "app", false, true).unwrap_err(),
         catalog.snapshot().authorize_system(&principal(Role::Service)).unwrap_err(),

@@ -52,7 +52,7 @@ fn ids_are_never_given_out_twice() {
             catalog.create_table(&root(), "default", &create("CREATE TABLE t (a INT)")).unwrap();
         assert!(!seen.contains(&table.definition.id), "{seen:?}");
         seen.push(table.definition.id);
-        catalog.drop_table(&root(), "default", &TableName::bare("t"), false).unwrap();
+        catalog.drop_table(&root(), "default", &TableName::bare("t"), false, false).unwrap();
         catalog.create_namespace(&root(), "n", false).unwrap();
         let id = catalog.snapshot().namespace("n").unwrap().id;
         assert_eq!(id.0, round + 2);
@@ -76,11 +76,11 @@ fn if_exists_and_if_not_exists_forgive() {
     assert!(Arc::ptr_eq(&first, &catalog.create_table(&root(), "default", &again).unwrap()));
 
     let name = TableName::bare("tt");
-    let error = catalog.drop_table(&root(), "default", &name, false).unwrap_err();
+    let error = catalog.drop_table(&root(), "default", &name, false, false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.to_string(), "table 'default.tt' does not exist, did you mean 't'?");
-    assert!(!catalog.drop_table(&root(), "default", &name, true).unwrap());
-    assert!(catalog.drop_table(&root(), "default", &TableName::bare("t"), true).unwrap());
+    assert!(!catalog.drop_table(&root(), "default", &name, true, false).unwrap());
+    assert!(catalog.drop_table(&root(), "default", &TableName::bare("t"), true, false).unwrap());
 
     catalog.create_namespace(&root(), "n", false).unwrap();
     assert!(!catalog.create_namespace(&root(), "n", true).unwrap());
@@ -195,7 +195,7 @@ fn a_snapshot_keeps_what_is_dropped_later() {
     let catalog = &database.catalog;
     catalog.create_table(&root(), "default", &create("CREATE TABLE t (a INT)")).unwrap();
     let before = catalog.snapshot();
-    catalog.drop_table(&root(), "default", &TableName::bare("t"), false).unwrap();
+    catalog.drop_table(&root(), "default", &TableName::bare("t"), false, false).unwrap();
     assert!(before.table("default", "t").is_some());
     assert!(catalog.snapshot().table("default", "t").is_none());
     assert!(catalog.snapshot().version() > before.version());
