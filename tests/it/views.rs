@@ -123,7 +123,7 @@ async fn a_key_looked_up_through_views_is_a_key_lookup() {
         &root,
         &[
             "CREATE TABLE default.t (room TEXT, id INT, body TEXT, PRIMARY KEY (room, id))",
-            "INSERT INTO default.t SELECT 'r' || value % 3, value, 'x' FROM generate_series(1, 300)",
+            "INSERT INTO default.t SELECT 'r' || (value % 3), value, 'x' FROM generate_series(1, 300)",
             "CREATE VIEW default.v AS SELECT id AS number, room, body FROM default.t",
             "CREATE VIEW default.w AS SELECT number AS n, room, body FROM default.v WHERE body = 'x'",
         ],

@@ -31,6 +31,9 @@ use crate::table_provider::KalamTable;
 /// in it: aliases have one part, and the only catalog is another.
 const VIEW_MARK: &str = "view";
 
+/// Stack of a thread that plans a view.
+const VIEW_STACK_BYTES: usize = 8 << 20;
+
 /// The plan of a view that is to be created.
 #[derive(Debug)]
 pub struct PlannedView {
@@ -62,6 +65,14 @@ pub fn plan_view(
         ))
         .into());
     }
+    for (position, name) in view.columns.iter().enumerate() {
+        if view.columns[..position].contains(name) {
+            return Err(TablesError::invalid(format!(
+                "column {name} would stand twice in the view, give one of them another name"
+            ))
+            .into());
+        }
+    }
     let reads = reads(&plan, catalog)?;
     Ok(PlannedView { plan: renamed(plan, &view.columns)?, reads })
 }
@@ -88,15 +99,36 @@ impl PlanContext<'_> {
         Ok(Arc::new(ViewSource { plan, schema }))
     }
 
+    /// Planning a query takes much of a stack, and queries within queries take as much again: every
+    /// second one is given a thread, and so a stack, of its own.
     fn plan_of(&self, view: &ViewEntry) -> Result<LogicalPlan> {
-        let definition = &view.definition;
-        let query: &ast::Query = view.query().map_err(TablesError::invalid)?;
         let mut names = self.names.clone();
-        names.default_namespace = Arc::clone(&definition.search_namespace);
-        names.views_around.push(definition.id);
-        let plan = PlanContext::new(self.state, names).plan_result(query)?;
-        same_columns(renamed(plan, &definition.column_names)?, definition)
+        let own_stack = names.views_around.len() % 2 == 1;
+        names.default_namespace = Arc::clone(&view.definition.search_namespace);
+        names.views_around.push(view.definition.id);
+        let state = self.state;
+        if !own_stack {
+            return plan_inside(state, names, view);
+        }
+        let failed = |reason: String| TablesError::Internal { reason };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new()
+                .name("kalamdb-view".to_owned())
+                .stack_size(VIEW_STACK_BYTES)
+                .spawn_scoped(scope, || plan_inside(state, names, view))
+                .map_err(|error| failed(format!("start a thread to plan a view: {error}")))?;
+            let planned = thread.join();
+            planned.map_err(|_| failed("planning a view ended early".to_owned()))?
+        })
     }
+}
+
+/// The plan of a view's query, `names` being those of the view.
+fn plan_inside(state: &SessionState, names: Names, view: &ViewEntry) -> Result<LogicalPlan> {
+    let definition = &view.definition;
+    let query: &ast::Query = view.query().map_err(TablesError::invalid)?;
+    let plan = PlanContext::new(state, names).plan_result(query)?;
+    same_columns(renamed(plan, &definition.column_names)?, definition)
 }
 
 /// An error of a view's own query, said of the view. Bounds are the statement's matter.

@@ -44,7 +44,7 @@ fn what_is_not_offered_is_refused_by_name() {
         ("CREATE TABLE t (a INT REFERENCES s (a))", "REFERENCES"),
         ("CREATE TABLE t (a INT, FOREIGN KEY (a) REFERENCES s (a))", "FOREIGN KEY"),
         ("ALTER TABLE t ADD COLUMN a INT", "ALTER TABLE"),
-        ("DROP VIEW v", "DROP VIEW"),
+        ("DROP INDEX v", "DROP INDEX"),
         ("DROP TABLE a, b", "DROP TABLE of several tables"),
         ("DESCRIBE t HISTORY", "DESCRIBE … HISTORY"),
         ("DESCRIBE SELECT 1", "DESCRIBE of SELECT"),
@@ -143,7 +143,7 @@ fn errors_tell_line_and_column() {
         ("SELECT 1;\nSELECT\n  a b c", 3, 7),
         ("CREATE TABLE t (\n  a INT,\n  b WRONG\n)", 3, 5),
         ("CREATE NAMESPACE é x", 1, 20),
-        ("SELECT 1;\n\nDROP VIEW v", 3, 1),
+        ("SELECT 1;\n\nDROP INDEX v", 3, 1),
     ] {
         let error = refusal(sql);
         assert_eq!(error.position(), Some(Position { line, column }), "{sql}: {error}");
