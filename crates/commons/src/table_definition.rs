@@ -82,6 +82,10 @@ pub struct TableOptions {
     pub deleted_retention_hours: u32,
     /// Seconds a STREAM row lives.
     pub ttl_seconds: Option<u64>,
+    /// How many rows of a STREAM table are kept, the newest.
+    pub max_rows: Option<u64>,
+    /// Seconds in a time bucket of a STREAM table; storage depends on it: it never changes.
+    pub bucket_seconds: Option<u32>,
 }
 
 /// Hours a deleted row is kept unless the table says otherwise.
@@ -94,6 +98,8 @@ impl Default for TableOptions {
             durability: Durability::default(),
             deleted_retention_hours: DELETED_RETENTION_HOURS_DEFAULT,
             ttl_seconds: None,
+            max_rows: None,
+            bucket_seconds: None,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::families::Family;
 use crate::free_space::FreeSpace;
 use crate::key_samples::KeySamples;
 use crate::recovery::Recovered;
+use crate::stream::Streams;
 use crate::table_versions::TableVersions;
 use crate::{StoreError, StoreOptions};
 
@@ -33,6 +34,7 @@ pub(crate) struct Database {
     /// The next `_row_id` to give out.
     pub(crate) next_row_id: AtomicU64,
     pub(crate) key_samples: KeySamples,
+    pub(crate) streams: Streams,
     pub(crate) table_versions: TableVersions,
     pub(crate) dropped_owners: DroppedOwners,
     /// Refuses rows when the disk is almost full.
@@ -59,6 +61,7 @@ impl Database {
             durable_commit_seq: AtomicU64::new(recovered.last_commit_seq),
             next_row_id: AtomicU64::new(recovered.next_row_id),
             key_samples: KeySamples::default(),
+            streams: Streams::default(),
             table_versions: TableVersions::default(),
             dropped_owners: DroppedOwners::default(),
             free_space: FreeSpace::new(options.free_space_floor_bytes),

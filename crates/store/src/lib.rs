@@ -55,6 +55,7 @@ pub mod row_format;
 mod scan;
 mod settings;
 mod store;
+mod stream;
 mod table_layout;
 mod table_versions;
 #[cfg(test)]
@@ -78,5 +79,6 @@ pub use scan::{
     split_points,
 };
 pub use store::{Store, StoreOptions};
+pub use stream::{StreamBounds, stream_range};
 pub use table_layout::TableLayout;
 pub use view::ReadView;

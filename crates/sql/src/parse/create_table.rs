@@ -1,4 +1,4 @@
-//! CREATE [USER | SHARED] TABLE.
+//! CREATE [USER | SHARED | STREAM] TABLE.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::parse::names::{check_new_name, not_found, quote_name};
 use crate::parse::options;
 use crate::parse::reader::{Reader, is_word};
 use crate::parse::statement::{CreateTable, NewColumn, Statement};
+use crate::parse::stream_tables;
 
 /// Names no declared column may have: system columns, and what storage adds beside them.
 const RESERVED_COLUMNS: [&str; 8] =
@@ -35,8 +36,8 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
         Some(TableType::Shared)
     } else if reader.eat_word("USER") {
         Some(TableType::User)
-    } else if reader.peek_word("STREAM") {
-        return Err(options::stream_refused().at(start));
+    } else if reader.eat_word("STREAM") {
+        Some(TableType::Stream)
     } else {
         None
     };
@@ -49,21 +50,22 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
         return Err(reader.unsupported(&format!("CREATE TABLE … {word}"), advice));
     }
     let body = body(reader)?;
-    let tail = tail(reader)?;
+    let tail = tail(reader, written_type)?;
     if reader.peek_word("AS") {
         let advice = "create the table, then INSERT … SELECT";
         return Err(reader.unsupported("CREATE TABLE … AS", advice));
     }
-    let table = CreateTable {
+    let mut table = CreateTable {
         name,
         if_not_exists,
         table_type: merge_types(written_type, tail.options.table_type).map_err(|e| e.at(start))?,
         columns: body.columns,
         primary_key: body.primary_key,
-        options: tail.options.options,
+        options: tail.options.options.clone(),
         comment: tail.comment,
     };
-    if table.table_type != TableType::Shared && tail.options.access_level_written {
+    stream_tables::complete(&mut table, &tail.options).map_err(|error| error.at(start))?;
+    if table.table_type == TableType::User && tail.options.access_level_written {
         return Err(SqlError::invalid(
             "ACCESS_LEVEL is for SHARED tables, rows of a USER table are their owner's alone",
         )
@@ -268,8 +270,8 @@ struct Tail {
     comment: Option<String>,
 }
 
-fn tail(reader: &mut Reader<'_>) -> Result<Tail, SqlError> {
-    let mut tail = Tail { options: options::WrittenOptions::default(), comment: None };
+fn tail(reader: &mut Reader<'_>, written_type: Option<TableType>) -> Result<Tail, SqlError> {
+    let mut tail = Tail { options: options::WrittenOptions::of(written_type), comment: None };
     loop {
         if reader.peek_word("WITH") && matches!(reader.peek_nth(1), Token::LParen) {
             reader.next();
@@ -304,9 +306,7 @@ fn too_many_columns() -> SqlError {
 /// Checks a definition from whatever source: names, number and order of columns, the key.
 pub fn check_create_table(table: &CreateTable) -> Result<(), SqlError> {
     check_new_name(ObjectKind::Table, &table.name.table)?;
-    if table.table_type == TableType::Stream {
-        return Err(options::stream_refused());
-    }
+    stream_tables::check(table)?;
     if table.columns.is_empty() {
         return Err(SqlError::invalid("a table needs at least one column"));
     }

@@ -8,13 +8,14 @@ use kalamdb_commons::{AccessLevel, Durability, TableOptions, TableType};
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
+use crate::parse::stream_tables;
 
 /// Every option there is.
-const OPTIONS: [&str; 4] = ["type", "access_level", "durability", "deleted_retention_hours"];
+const OPTIONS: [&str; 6] =
+    ["type", "access_level", "durability", "deleted_retention_hours", "ttl_seconds", "max_rows"];
 
 /// Options known from elsewhere or to come, refused by name rather than as typos.
-const NOT_OFFERED: [&str; 9] = [
-    "ttl_seconds",
+const NOT_OFFERED: [&str; 8] = [
     "flush_policy",
     "storage_id",
     "use_user_storage",
@@ -24,6 +25,9 @@ const NOT_OFFERED: [&str; 9] = [
     "retention",
     "deleted_retention",
 ];
+
+/// Those of them that are about files.
+const OF_FILES: [&str; 4] = ["flush_policy", "storage_id", "use_user_storage", "compression"];
 
 /// Milliseconds between two syncs of a table with `durability = 'interval:…'`.
 const INTERVAL_MS_MAX: u32 = 60_000;
@@ -37,6 +41,18 @@ pub(crate) struct WrittenOptions {
     pub(crate) table_type: Option<TableType>,
     pub(crate) access_level_written: bool,
     seen: HashSet<String>,
+}
+
+impl WrittenOptions {
+    /// Options of a table whose type the statement has said already, if it has.
+    pub(crate) fn of(table_type: Option<TableType>) -> Self {
+        Self { table_type, ..Self::default() }
+    }
+
+    /// True when the option (in lower case) is written.
+    pub(crate) fn is_written(&self, option: &str) -> bool {
+        self.seen.contains(option)
+    }
 }
 
 /// `(name = value, …)`, after WITH.
@@ -75,8 +91,8 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
             written.table_type = Some(match value.to_ascii_lowercase().as_str() {
                 "shared" => TableType::Shared,
                 "user" => TableType::User,
-                "stream" => return Err(stream_refused()),
-                _ => return Err(wrong(name, value, "'shared' or 'user'")),
+                "stream" => TableType::Stream,
+                _ => return Err(wrong(name, value, "'shared', 'user' or 'stream'")),
             });
         }
         "access_level" => {
@@ -98,6 +114,16 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
                 }
             };
         }
+        "ttl_seconds" => {
+            written.options.ttl_seconds =
+                Some(number(name, value, stream_tables::TTL_SECONDS_MAX)?);
+        }
+        "max_rows" => {
+            written.options.max_rows = Some(number(name, value, stream_tables::MAX_ROWS_MAX)?);
+        }
+        other if OF_FILES.contains(&other) && written.table_type == Some(TableType::Stream) => {
+            return Err(stream_tables::no_files(other));
+        }
         other if NOT_OFFERED.contains(&other) => {
             let advice = format!("the options are {}", OPTIONS.join(", "));
             return Err(SqlError::unsupported(format!("the option {other}"), advice));
@@ -105,6 +131,14 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
         other => return Err(unknown_word(ObjectKind::Option, other, OPTIONS)),
     }
     Ok(())
+}
+
+/// A whole number from 1 on.
+fn number(name: &str, value: &str, greatest: u64) -> Result<u64, SqlError> {
+    match value.parse() {
+        Ok(number) if (1..=greatest).contains(&number) => Ok(number),
+        _ => Err(wrong(name, value, &format!("a whole number from 1 to {greatest}"))),
+    }
 }
 
 /// `sync` and `interval:100ms`.
@@ -127,8 +161,4 @@ fn durability(value: &str) -> Result<Durability, SqlError> {
 fn wrong(option: &str, value: &str, right: &str) -> SqlError {
     let shown: String = value.chars().take(64).flat_map(char::escape_debug).collect();
     SqlError::invalid(format!("the option {option} cannot be '{shown}', use {right}"))
-}
-
-pub(crate) fn stream_refused() -> SqlError {
-    SqlError::unsupported("a STREAM table", "use a SHARED or USER table")
 }

@@ -274,7 +274,7 @@ pub struct DeleteStatement {
     pub with: Option<ast::With>,
 }
 
-/// CREATE [USER | SHARED] TABLE.
+/// CREATE [USER | SHARED | STREAM] TABLE.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateTable {
     /// The new table.

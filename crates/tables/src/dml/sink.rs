@@ -19,6 +19,7 @@ use kalamdb_commons::limits::STATEMENT_BYTES_MAX;
 use kalamdb_sql::TableEntry;
 use kalamdb_store::{ChangeOp, RowChanges};
 
+use super::append_only;
 use super::change_writer::ChangeWriter;
 use super::commit::commit;
 use super::insert_writer::InsertWriter;
@@ -164,6 +165,9 @@ impl StatementWriter {
         let changed = |op, repeated| {
             Rows::Changed(ChangeWriter::new(Arc::clone(entry), owner.clone(), op, repeated))
         };
+        if !matches!(write, Write::Insert) {
+            append_only::refuse_change(entry, "a change")?;
+        }
         let rows = match write {
             Write::Insert => {
                 let view = Arc::clone(&context.view);

@@ -21,6 +21,7 @@ pub(super) fn columns() -> Vec<Field> {
         text("durability"),
         int("deleted_retention_hours"),
         optional_int("ttl_seconds"),
+        optional_int("max_rows"),
         optional_text("comment"),
         text("created_by"),
         time("created_at"),
@@ -48,6 +49,9 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
         ints(each().map(|table| i64::from(table.options.deleted_retention_hours))),
         optional_ints(
             each().map(|table| table.options.ttl_seconds.and_then(|s| i64::try_from(s).ok())),
+        ),
+        optional_ints(
+            each().map(|table| table.options.max_rows.and_then(|rows| i64::try_from(rows).ok())),
         ),
         optional_texts(each().map(|table| table.comment.as_deref())),
         texts(each().map(|table| table.created_by.as_str())),

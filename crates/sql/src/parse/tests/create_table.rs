@@ -54,7 +54,7 @@ fn columns_keys_and_options_are_read() {
             access_level: AccessLevel::Public,
             durability: Durability::Interval { interval_ms: 100 },
             deleted_retention_hours: 0,
-            ttl_seconds: None,
+            ..TableOptions::default()
         }
     );
 }
@@ -234,7 +234,7 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
                 Durability::Interval { interval_ms: 250 }
             },
             deleted_retention_hours: if seed.is_multiple_of(3) { 168 } else { 0 },
-            ttl_seconds: None,
+            ..TableOptions::default()
         },
         comment: (seed % 2 == 1).then(|| "it's a table".to_owned()),
     };

@@ -41,8 +41,10 @@ fn what_is_not_offered_is_refused_by_name() {
         ("CREATE TABLE t AS SELECT 1", "CREATE TABLE … AS"),
         ("CREATE TABLE t (a INT) AS SELECT 1", "CREATE TABLE … AS"),
         ("CREATE TABLE t LIKE s", "CREATE TABLE … LIKE"),
-        ("CREATE STREAM TABLE t (a INT)", "a STREAM table"),
-        ("CREATE TABLE t (a INT) WITH (TYPE = 'stream')", "a STREAM table"),
+        (
+            "CREATE STREAM TABLE t (a INT) WITH (ttl_seconds = 1, flush_policy = 'rows:1')",
+            "the option flush_policy of a STREAM table",
+        ),
         ("CREATE TABLE t (a INT UNIQUE)", "UNIQUE"),
         ("CREATE TABLE t (a INT, CHECK (a > 0))", "CHECK"),
         ("CREATE TABLE t (a INT REFERENCES s (a))", "REFERENCES"),
