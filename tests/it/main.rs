@@ -28,5 +28,7 @@ mod serve;
 mod shell;
 // Slt: SQL behaviour written down in tests/slt.
 mod slt;
+// Streams: rights, uploads and restarts of STREAM tables.
+mod streams;
 // Tidy: the house rules a compiler does not check.
 mod tidy;

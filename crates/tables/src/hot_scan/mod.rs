@@ -11,6 +11,8 @@ mod same_rows;
 mod statistics;
 mod stream_access;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
