@@ -255,7 +255,11 @@ impl Housekeeping {
         while let Some(due) = self.purges.iter().position(|(_, _, by)| *by <= oldest_view) {
             let (key, purge, _) = &self.purges[due];
             purge.run(&self.database, key)?;
-            tracing::info!(?purge, "removed");
+            match purge {
+                // As often as once a second.
+                Purge::Stream(_) => tracing::debug!(?purge, "removed"),
+                _ => tracing::info!(?purge, "removed"),
+            }
             self.purges.remove(due);
         }
         Ok(())

@@ -141,6 +141,8 @@ fn uncount_evicted(
         let family = Family::Meta.handle(database.rocksdb())?;
         let key = meta::counters_key(eviction.table, None);
         batch.merge_cf(family, key, counted.negated().encode());
+        metrics::counter!("kalamdb_stream_rows_evicted_total")
+            .increment(u64::try_from(counted.live_rows).unwrap_or(0));
     }
     Ok(())
 }

@@ -65,9 +65,8 @@ impl Stream {
         }
     }
 
-    /// The piece the next row belongs to.
-    fn piece_at(&mut self, position: Position) -> &mut Piece {
-        let rows_max = piece_rows(&self.options);
+    /// The piece the next row belongs to; it has room for one.
+    fn piece_at(&mut self, position: Position, rows_max: u64) -> &mut Piece {
         let first = match self.pieces.last_key_value() {
             Some((first, piece))
                 if piece.start.bucket == position.bucket && piece.rows < rows_max =>
@@ -167,19 +166,26 @@ impl Streams {
         let new = || Stream::new(Head { next_row_id: FIRST_ROW_ID, options });
         let stream = tables.entry(table).or_insert_with(new);
         stream.options = options;
-        for index in 0..keys.len() {
-            let position = Position::new(&options, time_us, stream.next_row_id);
-            stream.next_row_id += 1;
-            position.write(keys.get_mut(index));
-            let row_bytes = rows.get(index).len();
-            let piece = stream.piece_at(position);
-            piece.rows += 1;
-            piece.bytes += (keys.get(index).len() + row_bytes) as u64;
+        let mut done = 0;
+        while done < keys.len() {
+            let first = stream.next_row_id;
+            let rows_max = piece_rows(&options);
+            let piece = stream.piece_at(Position::new(&options, time_us, first), rows_max);
+            let room = usize::try_from(rows_max - piece.rows).unwrap_or(usize::MAX);
+            let end = keys.len().min(done.saturating_add(room));
+            for (index, row_id) in (done..end).zip(first..) {
+                Position::new(&options, time_us, row_id).write(keys.get_mut(index));
+                piece.bytes += (keys.get(index).len() + rows.get(index).len()) as u64;
+            }
+            let added = (end - done) as u64;
+            piece.rows += added;
             piece.last_us = time_us;
             let piece = (table, piece.start.row_id);
             if changed.last() != Some(&piece) {
                 changed.push(piece);
             }
+            stream.next_row_id += added;
+            done = end;
         }
     }
 
