@@ -79,6 +79,6 @@ pub use scan::{
     split_points,
 };
 pub use store::{Store, StoreOptions};
-pub use stream::{StreamBounds, stream_range};
+pub use stream::{StreamBounds, stream_range, stream_rows};
 pub use table_layout::TableLayout;
 pub use view::ReadView;

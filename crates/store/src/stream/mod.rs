@@ -30,3 +30,4 @@ pub(crate) use pieces::{Eviction, Streams};
 pub use range::{StreamBounds, stream_range};
 pub(crate) use record::{Head, Piece};
 pub(crate) use window::Window;
+pub use window::stream_rows;

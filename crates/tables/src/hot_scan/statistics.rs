@@ -51,8 +51,6 @@ fn row_count(scan: &HotScanExec) -> Precision<usize> {
     let rows = match scan.parts.as_slice() {
         [Part::Keys(keys)] => Precision::Inexact(keys.len().min(stored)),
         [Part::Ranges(ranges)] if ranges.is_empty() => Precision::Exact(0),
-        // Rows of a stream stay stored for a while after they have expired.
-        _ if scan.bounds.is_empty() && scan.rows.is_stream() => Precision::Inexact(stored),
         _ if scan.bounds.is_empty() => Precision::Exact(stored),
         _ => Precision::Inexact((stored / RANGE_SHARE).max(stored.min(1))),
     };

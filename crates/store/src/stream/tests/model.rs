@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{StreamBounds, stream_range};
+use crate::{StreamBounds, stream_range, stream_rows};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -99,6 +99,8 @@ fn run(steps: Vec<Step>, ttl_seconds: u64, max_rows: Option<u64>) {
             Step::Look { reverse, limit, from_seconds_ago, after } => {
                 let from_us = from_seconds_ago.map(|ago| model.now_us - ago * SECOND_US);
                 let view = test.view();
+                let rows = stream_rows(&view, &table).unwrap();
+                assert_eq!(rows, Some(model.shown().len() as u64));
                 let bounds = StreamBounds { from_us, first_row_id: after, ..Default::default() };
                 let ranges = stream_range(&view, &table, &bounds).unwrap();
                 let mut wanted = model.shown();
@@ -121,6 +123,8 @@ fn run(steps: Vec<Step>, ttl_seconds: u64, max_rows: Option<u64>) {
             Step::Keep => kept = Some((test.view(), model.shown())),
             Step::LookAgain => {
                 if let Some((view, shown)) = &kept {
+                    let rows = stream_rows(view, &table).unwrap();
+                    assert_eq!(rows, Some(shown.len() as u64));
                     assert_eq!(&read(view, spec(&table)), shown);
                 }
             }
