@@ -29,6 +29,11 @@ pub fn stream_range(
 ) -> Option<KeyRange> {
     let definition = layout.definition();
     let options = definition.stream_options()?;
+    if let (Some(first), Some(last)) = (bounds.first_row_id, bounds.last_row_id)
+        && first > last
+    {
+        return None;
+    }
     let streams = &view.store().database().streams;
     let of_time = |time_us: i64| Position::of_time(&options, time_us);
     let mut start = bounds.from_us.filter(|from_us| *from_us > 0).map(of_time);

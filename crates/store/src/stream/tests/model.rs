@@ -75,6 +75,8 @@ fn run(steps: Vec<Step>, ttl_seconds: u64, max_rows: Option<u64>) {
     let table = stream(1, ttl_seconds, max_rows);
     let ttl_us = ttl_seconds as i64 * SECOND_US;
     let mut model = Model { rows: Vec::new(), now_us: START_US, ttl_us, max_rows };
+    // From here on nothing is earlier.
+    drop(test.view());
     let mut kept: Option<(Arc<ReadView>, Vec<Shown>)> = None;
     for step in steps {
         match step {

@@ -199,6 +199,7 @@ fn bounds_on_arrival_become_ranges_that_leave_nothing_out() {
     for impossible in [
         StreamBounds { until_us: Some(-1), ..none },
         StreamBounds { last_row_id: Some(-1), ..none },
+        StreamBounds { first_row_id: Some(5), last_row_id: Some(4), ..none },
         StreamBounds { from_us: at(10), until_us: at(9), ..none },
     ] {
         assert_eq!(stream_range(&view, &table, &impossible), None, "{impossible:?}");
