@@ -123,7 +123,8 @@ fn ranges_of_table(table: TableId) -> Vec<Range> {
 /// The beginning of a stream, and what `meta` knows of it.
 fn ranges_of_eviction(eviction: &Eviction) -> Vec<Range> {
     let table = eviction.table;
-    let rows = (Family::StreamTable, table.0.to_be_bytes().to_vec(), eviction.before.key(table));
+    let start = table.0.to_be_bytes().to_vec();
+    let rows = (Family::StreamTable, start, eviction.before.key_before(table));
     let first_piece = meta::stream_pieces_prefix(table);
     let end_of_pieces = meta::stream_piece_key(table, &eviction.before.encode());
     vec![rows, (Family::Meta, first_piece, end_of_pieces)]

@@ -66,6 +66,16 @@ impl Position {
         [table.0.to_be_bytes().as_slice(), &self.encode()].concat()
     }
 
+    /// A bound that is no row's key: behind all rows before this one, before this one itself.
+    /// RocksDB takes the end of a range of files for a part of the range.
+    pub(crate) fn key_before(&self, table: TableId) -> Vec<u8> {
+        match self.row_id.checked_sub(1) {
+            Some(row_id) => [Self { row_id, ..*self }.key(table).as_slice(), &[0]].concat(),
+            // No row has the id 0.
+            None => self.key(table),
+        }
+    }
+
     /// Writes time and row id into a complete key of the table.
     pub(crate) fn write(&self, key: &mut [u8]) {
         if let Some(position) = key.get_mut(TABLE_BYTES..KEY_BYTES) {
@@ -113,6 +123,15 @@ mod tests {
         key.extend([0; 8]);
         position.write(&mut key);
         assert_eq!(key, expected);
+    }
+
+    #[test]
+    fn the_bound_before_a_row_is_between_its_neighbours() {
+        let key = |row_id| Position::new(&OPTIONS, 5, row_id).key(TableId(1));
+        let bound = Position::new(&OPTIONS, 5, 9).key_before(TableId(1));
+        assert!(key(8) < bound && bound < key(9));
+        let first = Position::of_time(&OPTIONS, 5).key_before(TableId(1));
+        assert!(Position::new(&OPTIONS, 4, 8).key(TableId(1)) < first && first < key(1));
     }
 
     #[test]

@@ -51,6 +51,21 @@ fn rows_beyond_the_bound_go_in_whole_pieces() {
 }
 
 #[test]
+fn a_file_that_ends_with_the_first_row_kept_stays() {
+    let test = StreamStore::new();
+    let table = stream(1, 1_000_000, Some(1));
+    test.append(&table, 0..1024);
+    test.append(&table, [1024]);
+    // Below the files that are never dropped whole.
+    let database = test.store.database();
+    database.flush_memtables(true).unwrap();
+    let family = Family::StreamTable.handle(database.rocksdb()).unwrap();
+    database.rocksdb().compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+    test.evict_until_stored(1, 1);
+    assert_eq!(test.ids(&table), [1024]);
+}
+
+#[test]
 fn an_open_view_shows_what_it_showed() {
     let test = StreamStore::new();
     let (timed, bounded) = (stream(1, 10, None), stream(2, 1_000_000, Some(1)));
