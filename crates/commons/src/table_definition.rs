@@ -82,7 +82,8 @@ pub struct TableOptions {
     pub deleted_retention_hours: u32,
     /// Seconds a STREAM row lives.
     pub ttl_seconds: Option<u64>,
-    /// How many rows of a STREAM table are kept, the newest.
+    /// How many rows of a STREAM table are shown at most, the newest. Storage may hold an eighth
+    /// more, or a thousand rows.
     pub max_rows: Option<u64>,
     /// Seconds in a time bucket of a STREAM table; storage depends on it: it never changes.
     pub bucket_seconds: Option<u32>,

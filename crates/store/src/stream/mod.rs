@@ -14,6 +14,9 @@
 //! - `window`: which part of the table a view shows.
 //! - `range`: which keys belong to conditions on arrival time and row id.
 //!
+//! Streams are synced at intervals unless they say otherwise: a machine that loses power may lose
+//! the rows of the last interval. Their row ids are then given again, their commit seqs are not.
+//!
 //! Time never runs backwards here: views, commits and evictions all see the latest time any of
 //! them ever saw, over restarts too. A row that has expired for one view has for all later ones.
 
