@@ -44,7 +44,7 @@ fn rows_beyond_the_bound_go_in_whole_pieces() {
     let shown: Vec<i64> = (100_000 - 8192..100_000).collect();
     assert_eq!(test.ids(&table), shown);
     // Pieces of 1024 rows: that many too many, at most.
-    let kept = (8192 / 1024 + 1) * 1024 - (1024 - 100_000 % 1024) % 1024;
+    let kept = (8192 / 1024 + 1) * 1024 - (1024 - 100_000 % 1024);
     test.evict_until_stored(1, kept);
     assert_eq!(test.ids(&table), shown);
     assert_eq!(counts(&test).live_rows, kept as u64);
