@@ -28,7 +28,9 @@ mod serve;
 mod shell;
 // Slt: SQL behaviour written down in tests/slt.
 mod slt;
-// Views: queries with a name; tables made from queries; tables emptied.
-mod views;
+// Streams: rights, uploads and restarts of STREAM tables.
+mod streams;
 // Tidy: the house rules a compiler does not check.
 mod tidy;
+// Views: queries with a name; tables made from queries; tables emptied.
+mod views;

@@ -21,6 +21,7 @@ mod error_kind;
 mod ids;
 pub mod limits;
 mod role;
+mod stream_options;
 mod string_interner;
 pub mod system_columns;
 mod table_definition;
@@ -31,6 +32,7 @@ pub use column_type::{ColumnType, StructField, TimePrecision, TypeError};
 pub use error_kind::ErrorKind;
 pub use ids::{ColumnId, CommitSeq, Generation, NamespaceId, TableId, UserId};
 pub use role::{Principal, Role};
+pub use stream_options::{StreamOptions, stream_bucket_seconds};
 pub use string_interner::intern;
 pub use table_definition::{
     AccessLevel, CheckConstraint, ColumnDefinition, Compression, Durability, FlushPolicy,

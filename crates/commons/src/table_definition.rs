@@ -149,6 +149,11 @@ pub struct TableOptions {
     pub flush_policy: Option<FlushPolicy>,
     /// How rows are to be compressed outside the hot tier.
     pub compression: Option<Compression>,
+    /// How many rows of a STREAM table are shown at most, the newest. Storage may hold an eighth
+    /// more, or a thousand rows.
+    pub max_rows: Option<u64>,
+    /// Seconds in a time bucket of a STREAM table; storage depends on it: it never changes.
+    pub bucket_seconds: Option<u32>,
 }
 
 /// Hours a deleted row is kept unless the table says otherwise.
@@ -163,6 +168,8 @@ impl Default for TableOptions {
             ttl_seconds: None,
             flush_policy: None,
             compression: None,
+            max_rows: None,
+            bucket_seconds: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::free_space::FreeSpace;
 use crate::generations::Generations;
 use crate::key_samples::KeySamples;
 use crate::recovery::Recovered;
+use crate::stream::Streams;
 use crate::table_versions::TableVersions;
 use crate::{StoreError, StoreOptions};
 
@@ -35,6 +36,7 @@ pub(crate) struct Database {
     pub(crate) next_row_id: AtomicU64,
     pub(crate) key_samples: KeySamples,
     pub(crate) generations: Generations,
+    pub(crate) streams: Streams,
     pub(crate) table_versions: TableVersions,
     pub(crate) dropped_owners: DroppedOwners,
     /// Refuses rows when the disk is almost full.
@@ -62,6 +64,7 @@ impl Database {
             next_row_id: AtomicU64::new(recovered.next_row_id),
             key_samples: KeySamples::default(),
             generations: Generations::default(),
+            streams: Streams::default(),
             table_versions: TableVersions::default(),
             dropped_owners: DroppedOwners::default(),
             free_space: FreeSpace::new(options.free_space_floor_bytes),

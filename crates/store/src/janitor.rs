@@ -1,5 +1,5 @@
 //! The housekeeping thread: high-water mark, free space, removal of dropped tables and of what
-//! dropped users had, trimming of the log.
+//! dropped users had, trimming of the log, eviction from streams.
 //!
 //! A removal is recorded in `meta` by the commit that asks for it, so that it survives a restart.
 //! It runs once no open view is older than the record: first whole files are deleted (which
@@ -49,6 +49,8 @@ pub(crate) struct Housekeeping {
     pub(crate) next_purge: u32,
     /// Failed background jobs that were reported.
     pub(crate) background_errors: u64,
+    /// The time of streams that stands in `meta`.
+    pub(crate) written_stream_time_us: i64,
 }
 
 impl Janitor {
@@ -97,6 +99,7 @@ impl Housekeeping {
         if trim_log {
             self.record_log_trims()?;
         }
+        self.record_evictions()?;
         if self.database.purges_waiting.swap(false, Ordering::SeqCst) {
             self.load_purges()?;
         }
@@ -175,6 +178,43 @@ impl Housekeeping {
         Ok(())
     }
 
+    /// Records the removal of what no later view shows of streams, and how late it is: rows that
+    /// have expired must not come back when the store is opened with a clock that runs behind.
+    fn record_evictions(&mut self) -> Result<(), StoreError> {
+        let streams = &self.database.streams;
+        if streams.is_empty() {
+            return Ok(());
+        }
+        let mut batch = WriteBatch::default();
+        let family = Family::Meta.handle(self.database.rocksdb())?;
+        let evictions = streams.evictions(&*self.database.clock);
+        let waiting = |table| {
+            self.purges.iter().any(
+                |(_, purge, _)| matches!(purge, Purge::Stream(waiting) if waiting.table == table),
+            )
+        };
+        let due: Vec<_> = evictions.into_iter().filter(|e| !waiting(e.table)).collect();
+        for eviction in &due {
+            self.next_purge = self.next_purge.wrapping_add(1);
+            let last = self.database.last_commit_seq.load(Ordering::SeqCst);
+            let key = meta::purge_key(last, u32::MAX - self.next_purge);
+            batch.put_cf(family, key, Purge::Stream(*eviction).encode());
+        }
+        let now_us = streams.latest_us().max(0);
+        if now_us == self.written_stream_time_us && due.is_empty() {
+            return Ok(());
+        }
+        batch.put_cf(family, meta::STREAM_TIME, now_us.to_be_bytes());
+        // Files go at once, whatever becomes of the log. The rows that pushed these ones out must
+        // be on disk before: what is synced takes everything before it along.
+        self.database.write(batch, !due.is_empty())?;
+        self.written_stream_time_us = now_us;
+        if !due.is_empty() {
+            self.database.purges_waiting.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
     /// The first table from `table` on that has log entries, and its oldest bucket.
     fn first_logged(&self, table: TableId) -> Result<Option<(TableId, u32)>, StoreError> {
         let found = self.database.key_at_or_after(Family::ChangeLog, &table.0.to_be_bytes())?;
@@ -215,7 +255,11 @@ impl Housekeeping {
         while let Some(due) = self.purges.iter().position(|(_, _, by)| *by <= oldest_view) {
             let (key, purge, _) = &self.purges[due];
             purge.run(&self.database, key)?;
-            tracing::info!(?purge, "removed");
+            match purge {
+                // As often as once a second.
+                Purge::Stream(_) => tracing::debug!(?purge, "removed"),
+                _ => tracing::info!(?purge, "removed"),
+            }
             self.purges.remove(due);
         }
         Ok(())

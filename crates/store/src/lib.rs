@@ -56,6 +56,7 @@ pub mod row_format;
 mod scan;
 mod settings;
 mod store;
+mod stream;
 mod table_layout;
 mod table_size;
 mod table_versions;
@@ -80,5 +81,6 @@ pub use scan::{
     split_points,
 };
 pub use store::{Store, StoreOptions};
+pub use stream::{StreamBounds, stream_range, stream_rows};
 pub use table_layout::TableLayout;
 pub use view::ReadView;

@@ -18,12 +18,16 @@ pub(crate) const NEXT_ROW_ID: &[u8] = &[0x06];
 pub(crate) const CLOSED_CLEANLY: &[u8] = &[0x07];
 /// 1 byte: present and 1 once the high-water file was written; from then on it must be there.
 pub(crate) const HIGH_WATER_KEPT: &[u8] = &[0x08];
+/// u64 BE, µs: the latest time by which rows of streams were found to have expired.
+pub(crate) const STREAM_TIME: &[u8] = &[0x09];
 
 const COUNTERS: u8 = 0x10;
 const KEY_SAMPLES: u8 = 0x11;
 const PURGES: u8 = 0x12;
 const LOG_FLOORS: u8 = 0x13;
-const GENERATIONS: u8 = 0x14;
+const STREAM_HEADS: u8 = 0x14;
+const STREAM_PIECES: u8 = 0x15;
+const GENERATIONS: u8 = 0x16;
 const NAMED: u8 = 0x20;
 
 fn table_key(kind: u8, table: TableId) -> Vec<u8> {
@@ -114,6 +118,49 @@ pub(crate) fn split_generation(key: &[u8], value: &[u8]) -> Option<(TableId, Gen
     let &[GENERATIONS, a, b, c, d] = key else { return None };
     let generation = u32::from_be_bytes(value.try_into().ok()?);
     Some((TableId(u32::from_be_bytes([a, b, c, d])), Generation(generation)))
+}
+
+/// The head of a stream, see `stream::Head`.
+pub(crate) fn stream_head_key(table: TableId) -> Vec<u8> {
+    table_key(STREAM_HEADS, table)
+}
+
+/// All heads.
+pub(crate) fn all_stream_heads_prefix() -> Vec<u8> {
+    vec![STREAM_HEADS]
+}
+
+/// The table of a head's key.
+pub(crate) fn table_of_stream_head(key: &[u8]) -> Option<TableId> {
+    match key {
+        &[STREAM_HEADS, a, b, c, d] => Some(TableId(u32::from_be_bytes([a, b, c, d]))),
+        _ => None,
+    }
+}
+
+/// A piece of a stream, see `stream::Piece`, under the position of its first row.
+pub(crate) fn stream_piece_key(table: TableId, position: &[u8]) -> Vec<u8> {
+    let mut key = table_key(STREAM_PIECES, table);
+    key.extend_from_slice(position);
+    key
+}
+
+/// All pieces of a stream.
+pub(crate) fn stream_pieces_prefix(table: TableId) -> Vec<u8> {
+    table_key(STREAM_PIECES, table)
+}
+
+/// All pieces.
+pub(crate) fn all_stream_pieces_prefix() -> Vec<u8> {
+    vec![STREAM_PIECES]
+}
+
+/// Splits a piece's key into table and position.
+pub(crate) fn split_stream_piece(key: &[u8]) -> Option<(TableId, &[u8])> {
+    let (&[STREAM_PIECES, a, b, c, d], position) = key.split_first_chunk::<5>()? else {
+        return None;
+    };
+    Some((TableId(u32::from_be_bytes([a, b, c, d])), position))
 }
 
 /// A value the layers above keep by name.

@@ -6,11 +6,13 @@ use rocksdb::WriteBatch;
 use crate::counters::CounterDelta;
 use crate::database::Database;
 use crate::families::Family;
+use crate::stream::{Eviction, Position};
 use crate::{StoreError, change_log, meta, table_layout};
 
-/// A recorded removal. Format: kind u8 (1 table, 2 log buckets, 3 owner, 4 generations); for kinds
-/// 1, 2 and 4 the table, u32 BE; for kind 2 the first bucket and for kind 4 the first generation to
-/// keep, u32 BE; for kind 3 the user's id.
+/// A recorded removal. Format: kind u8 (1 table, 2 log buckets, 3 owner, 4 stream rows, 5
+/// generations); for all but kind 3 the table, u32 BE; for kind 2 the first bucket and for kind 5
+/// the first generation to keep, u32 BE; for kind 3 the user's id; for kind 4 the position before
+/// which nothing is kept, as it stands in keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purge {
     /// Everything of a dropped table.
@@ -21,6 +23,8 @@ pub(crate) enum Purge {
     Owner(UserId),
     /// The rows of a SHARED table in generations that have ended.
     Generation { table: TableId, before: Generation },
+    /// The rows of a stream that no view shows any more.
+    Stream(Eviction),
 }
 
 /// Keys of one family, end excluded.
@@ -35,20 +39,31 @@ impl Purge {
             }
             Self::Owner(owner) => [&[3], owner.as_str().as_bytes()].concat(),
             Self::Generation { table, before } => {
-                [&[4], table.0.to_be_bytes().as_slice(), &before.0.to_be_bytes()].concat()
+                [&[5], table.0.to_be_bytes().as_slice(), &before.0.to_be_bytes()].concat()
+            }
+            Self::Stream(eviction) => {
+                [&[4], eviction.before.key(eviction.table).as_slice()].concat()
             }
         }
     }
 
     pub(crate) fn decode(value: &[u8]) -> Option<Self> {
         let (&kind, rest) = value.split_first()?;
+        if kind == 4 {
+            let (table, before) = rest.split_first_chunk::<4>()?;
+            let before = Position::decode(before)?;
+            return Some(Self::Stream(Eviction {
+                table: TableId(u32::from_be_bytes(*table)),
+                before,
+            }));
+        }
         match (kind, rest.as_chunks::<4>()) {
             (1, ([table], [])) => Some(Self::Table(TableId(u32::from_be_bytes(*table)))),
             (2, ([table, bucket], [])) => Some(Self::LogBuckets {
                 table: TableId(u32::from_be_bytes(*table)),
                 keep_from: u32::from_be_bytes(*bucket),
             }),
-            (4, ([table, before], [])) => Some(Self::Generation {
+            (5, ([table, before], [])) => Some(Self::Generation {
                 table: TableId(u32::from_be_bytes(*table)),
                 before: Generation(u32::from_be_bytes(*before)),
             }),
@@ -86,6 +101,7 @@ impl Purge {
                 }
                 ranges
             }
+            Self::Stream(eviction) => ranges_of_eviction(eviction),
         };
         for (family, start, end) in ranges {
             let handle = family.handle(db)?;
@@ -94,6 +110,9 @@ impl Purge {
                     .map_err(StoreError::rocksdb("remove files"))?;
             }
             batch.delete_range_cf(handle, &start, &end);
+        }
+        if let Self::Stream(eviction) = self {
+            uncount_evicted(database, eviction, &mut batch)?;
         }
         batch.delete_cf(Family::Meta.handle(db)?, record);
         database.write(batch, false)
@@ -114,7 +133,37 @@ fn ranges_of_table(table: TableId) -> Vec<Range> {
         .chain(with_prefix(Family::Meta, meta::key_samples_prefix(table)))
         .chain(with_prefix(Family::Meta, meta::log_floor_key(table)))
         .chain(with_prefix(Family::Meta, meta::generation_key(table)))
+        .chain(with_prefix(Family::Meta, meta::stream_head_key(table)))
+        .chain(with_prefix(Family::Meta, meta::stream_pieces_prefix(table)))
         .collect()
+}
+
+/// The beginning of a stream, and what `meta` knows of it.
+fn ranges_of_eviction(eviction: &Eviction) -> Vec<Range> {
+    let table = eviction.table;
+    let start = table.0.to_be_bytes().to_vec();
+    let rows = (Family::StreamTable, start, eviction.before.key_before(table));
+    let first_piece = meta::stream_pieces_prefix(table);
+    let end_of_pieces = meta::stream_piece_key(table, &eviction.before.encode());
+    vec![rows, (Family::Meta, first_piece, end_of_pieces)]
+}
+
+/// Takes what goes off the table's counters. The pieces know: no row is read.
+fn uncount_evicted(
+    database: &Database,
+    eviction: &Eviction,
+    batch: &mut WriteBatch,
+) -> Result<(), StoreError> {
+    let counted = database.streams.take_before(eviction);
+    // A table dropped in the meantime has no counters to be kept right.
+    if counted.live_rows > 0 {
+        let family = Family::Meta.handle(database.rocksdb())?;
+        let key = meta::counters_key(eviction.table, None);
+        batch.merge_cf(family, key, counted.negated().encode());
+        metrics::counter!("kalamdb_stream_rows_evicted_total")
+            .increment(u64::try_from(counted.live_rows).unwrap_or(0));
+    }
+    Ok(())
 }
 
 /// The tables an owner ever had rows in: those that count them.
@@ -178,17 +227,22 @@ mod tests {
     #[test]
     fn records_keep_their_bytes() {
         let generations = Purge::Generation { table: TableId(3), before: Generation(258) };
-        let records: [(Purge, &[u8]); 4] = [
-            (generations, &[4, 0, 0, 0, 3, 0, 0, 1, 2]),
+        let before = Position { bucket: 1, time_us: 2, row_id: 3 };
+        let records: [(Purge, &[u8]); 5] = [
+            (generations, &[5, 0, 0, 0, 3, 0, 0, 1, 2]),
             (Purge::Table(TableId(1)), &[1, 0, 0, 0, 1]),
             (Purge::LogBuckets { table: TableId(2), keep_from: 258 }, &[2, 0, 0, 0, 2, 0, 0, 1, 2]),
             (Purge::Owner(UserId::new("ann")), b"\x03ann"),
+            (
+                Purge::Stream(Eviction { table: TableId(5), before }),
+                &[4, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0x80, 0, 0, 0, 0, 0, 0, 3],
+            ),
         ];
         for (purge, bytes) in records {
             assert_eq!(purge.encode(), bytes);
             assert_eq!(Purge::decode(bytes), Some(purge));
         }
-        for damaged in [&[][..], &[1, 0, 0, 0], &[2, 0, 0, 0, 1], &[3], &[3, 0xFF], &[4, 1]] {
+        for damaged in [&[][..], &[1, 0, 0, 0], &[2, 0, 0, 0, 1], &[3], &[3, 0xFF], &[4, 1], &[5]] {
             assert_eq!(Purge::decode(damaged), None, "{damaged:?}");
         }
     }

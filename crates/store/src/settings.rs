@@ -81,7 +81,7 @@ pub(crate) fn family_descriptors(
 
 /// Settings that can only be changed once the database is open.
 pub(crate) fn tune(rocksdb: &DB) -> Result<(), StoreError> {
-    for family in [Family::SharedTable, Family::UserTable, Family::ChangeLog] {
+    for family in [Family::SharedTable, Family::UserTable, Family::StreamTable, Family::ChangeLog] {
         let delay = ("bottommost_file_compaction_delay", BOTTOM_COMPACTION_DELAY_SECONDS);
         rocksdb
             .set_options_cf(family.handle(rocksdb)?, &[delay])

@@ -83,6 +83,7 @@ impl Store {
             &meta::all_generations_prefix(),
             |key, value| database.generations.load(key, value).map(|()| true),
         )?;
+        load_streams(&database)?;
         let mut housekeeping = Housekeeping {
             database: Arc::clone(&database),
             directory: directory.to_owned(),
@@ -93,6 +94,7 @@ impl Store {
             purges: Vec::new(),
             next_purge: 0,
             background_errors: 0,
+            written_stream_time_us: database.streams.latest_us(),
         };
         housekeeping.write_high_water()?;
         if !mark_kept {
@@ -190,6 +192,8 @@ impl Store {
         let mut batch = WriteBatch::default();
         let family = Family::Meta.handle(self.database.rocksdb())?;
         batch.put_cf(family, meta::CLOSED_CLEANLY, [1]);
+        let stream_time_us = self.database.streams.latest_us();
+        batch.put_cf(family, meta::STREAM_TIME, stream_time_us.max(0).to_be_bytes());
         let last = self.database.last_commit_seq.load(Ordering::SeqCst);
         self.database.write(batch, true)?;
         self.database.durable_commit_seq.store(last, Ordering::SeqCst);
@@ -212,6 +216,26 @@ impl std::fmt::Debug for Store {
             .field("last_commit_seq", &self.last_commit_seq().0)
             .finish_non_exhaustive()
     }
+}
+
+/// Learns what streams there are, and how late it was when the store was open last.
+fn load_streams(database: &Database) -> Result<(), StoreError> {
+    let streams = &database.streams;
+    if let Some(stored) = database.get(Family::Meta, meta::STREAM_TIME)? {
+        let time_us = meta::decode_u64(&stored).and_then(|time_us| i64::try_from(time_us).ok());
+        streams.load_time(
+            time_us
+                .ok_or_else(|| StoreError::corrupt("time of streams", format!("{stored:02x?}")))?,
+        );
+    }
+    let heads = meta::all_stream_heads_prefix();
+    database.for_each_with_prefix(Family::Meta, &heads, |key, value| {
+        streams.load_head(key, value).map(|()| true)
+    })?;
+    let pieces = meta::all_stream_pieces_prefix();
+    database.for_each_with_prefix(Family::Meta, &pieces, |key, value| {
+        streams.load_piece(key, value).map(|()| true)
+    })
 }
 
 /// Notes that the high-water file is there: from now on its absence is a loss. Not left to the

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::key_codec::{append_escaped, append_unescaped, skip_escaped};
 use crate::row_format::{RowLayout, Source, encode_rows};
-use crate::{ByteRows, KeyCodec, StoreError};
+use crate::{ByteRows, KeyCodec, StoreError, stream};
 
 /// The wide schema's column with a row's complete storage key.
 const LOCATION: &str = "_location";
@@ -30,6 +30,7 @@ const SHARD_BYTES: usize = size_of::<u16>();
 /// ```text
 /// SHARED key:  table id u32 │ generation u32 │ primary key
 /// USER key:    table id u32 │ generation u32 │ shard u16 │ user id, escaped │ primary key
+/// STREAM key:  table id u32 │ time bucket u32 │ time u64 │ _row_id
 /// wide schema: declared columns │ [_row_id] │ _updated │ _deleted │ _commit_seq │ _location │ _image
 /// ```
 ///
@@ -185,10 +186,11 @@ impl TableLayout {
     }
 
     /// What the complete keys of a generation's rows start with. In a USER table `None` stands
-    /// for all users: the prefix then ends before the shard.
+    /// for all users: the prefix then ends before the shard. In a STREAM table it is the table.
     pub fn key_prefix(&self, generation: Generation, owner: Option<&UserId>) -> Vec<u8> {
         match (self.definition.table_type, owner) {
             (TableType::User, Some(user)) => owner_prefix(self.definition.id, generation, user),
+            (TableType::Stream, _) => self.definition.id.0.to_be_bytes().to_vec(),
             _ => generation_prefix(self.definition.id, generation),
         }
     }
@@ -199,6 +201,9 @@ impl TableLayout {
     /// [`StoreError::Corrupt`] when `key` is cut off.
     pub fn prefix_len(&self, key: &[u8]) -> Result<usize, StoreError> {
         let mut rest = self.after_generation(key)?;
+        if self.definition.table_type == TableType::Stream {
+            return key.get(..stream::PREFIX_BYTES).map(<[u8]>::len).ok_or_else(no_prefix);
+        }
         if self.definition.table_type == TableType::User {
             rest = rest.get(SHARD_BYTES..).ok_or_else(no_prefix)?;
             skip_escaped(&mut rest).ok_or_else(no_prefix)?;
@@ -257,8 +262,9 @@ impl TableLayout {
     }
 
     /// Appends the complete key of every row of `batch`, whose columns are the declared ones.
-    /// `owner` is given for USER tables, `row_ids` (one a row) for tables with a hidden key. On an
-    /// error `out` is as before.
+    /// `owner` is given for USER tables, `row_ids` (one a row) for tables with a hidden key. Keys of
+    /// a STREAM table get their time and their row id from the committer. On an error `out` is as
+    /// before.
     ///
     /// # Errors
     /// [`StoreError::NullInKey`] and [`StoreError::KeyTooLong`] naming the row,
@@ -279,7 +285,10 @@ impl TableLayout {
                 if owner.is_some() { "no" } else { "an" }
             )));
         }
-        let prefix = self.key_prefix(generation, owner);
+        let prefix = match self.definition.table_type {
+            TableType::Stream => stream::placeholder_prefix(self.definition.id),
+            _ => self.key_prefix(generation, owner),
+        };
         let columns: Vec<ArrayRef> = match row_ids {
             Some(ids) if self.definition.has_hidden_key() => {
                 vec![row_id_column(ids, batch.num_rows())?]

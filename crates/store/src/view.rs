@@ -51,6 +51,7 @@ pub struct ReadView {
     /// Released after the snapshot: declared, and so dropped, after it.
     _registration: ViewRegistration,
     commit_seq: CommitSeq,
+    now_us: i64,
     taken_at: Instant,
     store: Arc<Store>,
 }
@@ -61,11 +62,15 @@ impl ReadView {
         // Registered first, with a lower bound of what the snapshot will see: whoever asks for
         // the oldest view in between gets an answer that is old enough.
         let registration = ViewRegistration::new(Arc::clone(&database));
+        // Read after the registration: a view that is not older than the record of an eviction is
+        // not earlier than its time either.
+        let now_us = database.streams.now_us(&*database.clock);
         let snapshot = OwnedSnapshot::take(database);
         let mut view = Self {
             snapshot,
             _registration: registration,
             commit_seq: CommitSeq(0),
+            now_us,
             taken_at: Instant::now(),
             store,
         };
@@ -76,6 +81,12 @@ impl ReadView {
     /// The last commit this view sees.
     pub fn commit_seq(&self) -> CommitSeq {
         self.commit_seq
+    }
+
+    /// The time at which it decides what has expired, µs since the Unix epoch. Later views never
+    /// have an earlier one, whatever the clock does.
+    pub fn now_us(&self) -> i64 {
+        self.now_us
     }
 
     /// How long ago it was taken.

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use kalamdb_commons::{TableId, TableType as KalamTableType, UserId};
 use kalamdb_sql::TableEntry;
-use kalamdb_store::{KeyRange, split_points};
+use kalamdb_store::{KeyRange, split_points, stream_rows};
 
 use crate::hot_scan::{ChosenAccess, HotRows, HotScanExec, choose, split};
 use crate::{StatementContext, TablesError};
@@ -148,9 +148,13 @@ impl TableProvider for KalamTable {
         let owner = owner_of(&self.entry, &context);
         let layout = &self.entry.layout;
         let view = &context.view;
-        let counts = view
+        let mut counts = view
             .table_counts(self.entry.definition.id, owner.as_ref())
             .map_err(TablesError::from)?;
+        // Rows of a stream stay stored for a while after they have expired.
+        if let Some(shown) = stream_rows(view, layout).map_err(TablesError::from)? {
+            counts.live_rows = shown;
+        }
 
         // The provider's schema is the beginning of the wide one: indices are the same.
         let projection =

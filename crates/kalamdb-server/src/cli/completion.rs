@@ -29,6 +29,7 @@ const KEYWORDS: &[&str] = &[
     "CREATE SHARED TABLE",
     "CREATE TABLE",
     "CREATE USER",
+    "CREATE STREAM TABLE",
     "CREATE USER TABLE",
     "CROSS JOIN",
     "DATE",

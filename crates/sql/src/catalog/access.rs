@@ -8,8 +8,13 @@
 //! | SHARED private: read / write | no / no | yes / yes | yes / yes |
 //! | SHARED restricted: read / write | no / no | yes / yes, not listed | yes / yes |
 //! | SHARED table: create | no | yes | yes |
+//! | STREAM table: create, read, append | yes | yes | yes |
 //! | drop a table | no | SHARED ones it created | yes |
 //! | namespaces, users | no | no | yes |
+//!
+//! A STREAM table is one set of rows for everybody: who may read all of it may add to it. Events
+//! come from the users themselves, and rows nobody may change need no owner. Its bounds, which all
+//! share, are its creator's choice; dropping it takes a dba.
 //!
 //! A USER table never shows one user's rows to another, whatever the role: that is not a matter
 //! of rights but of the key its rows are stored under.

@@ -1,4 +1,4 @@
-//! CREATE [USER | SHARED] TABLE.
+//! CREATE [USER | SHARED | STREAM] TABLE.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::parse::names::{check_new_name, not_found, quote_name};
 use crate::parse::options;
 use crate::parse::reader::{Reader, is_word};
 use crate::parse::statement::{CreateTable, NewColumn, Statement};
+use crate::parse::stream_tables;
 
 /// Names no declared column may have: system columns, and what storage adds beside them.
 const RESERVED_COLUMNS: [&str; 8] =
@@ -37,8 +38,8 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
         Some(TableType::Shared)
     } else if reader.eat_word("USER") {
         Some(TableType::User)
-    } else if reader.peek_word("STREAM") {
-        return Err(options::stream_refused().at(start));
+    } else if reader.eat_word("STREAM") {
+        Some(TableType::Stream)
     } else {
         None
     };
@@ -61,17 +62,18 @@ pub(crate) fn create_table(reader: &mut Reader<'_>) -> Result<Statement, SqlErro
     }
     let Body { columns, primary_key, constraints } = body(reader)?;
     let checks = constraints.finish(&name.table, &columns, &primary_key)?;
-    let tail = tail(reader)?;
-    let table = CreateTable {
+    let tail = tail(reader, written_type)?;
+    let mut table = CreateTable {
         name,
         if_not_exists,
         table_type: tail.table_type(written_type).map_err(|error| error.at(start))?,
         columns,
         primary_key,
-        options: tail.options.options,
+        options: tail.options.options.clone(),
         comment: tail.comment,
         checks,
     };
+    stream_tables::complete(&mut table, &tail.options).map_err(|error| error.at(start))?;
     let table = with_not_null_keys(table);
     check_create_table(&table).map_err(|error| error.at(start))?;
     Ok(Statement::CreateTable(Box::new(table)))
@@ -299,7 +301,7 @@ impl Tail {
     /// The table's type, and whether the options go with it.
     pub(crate) fn table_type(&self, written: Option<TableType>) -> Result<TableType, SqlError> {
         let table_type = merge_types(written, self.options.table_type)?;
-        if table_type != TableType::Shared && self.options.access_level_written {
+        if table_type == TableType::User && self.options.access_level_written {
             return Err(SqlError::invalid(
                 "ACCESS_LEVEL is for SHARED tables, rows of a USER table are their owner's alone",
             ));
@@ -308,8 +310,8 @@ impl Tail {
     }
 }
 
-fn tail(reader: &mut Reader<'_>) -> Result<Tail, SqlError> {
-    let mut tail = Tail { options: options::WrittenOptions::default(), comment: None };
+fn tail(reader: &mut Reader<'_>, written_type: Option<TableType>) -> Result<Tail, SqlError> {
+    let mut tail = Tail { options: options::WrittenOptions::of(written_type), comment: None };
     loop {
         if reader.peek_word("WITH") && matches!(reader.peek_nth(1), Token::LParen) {
             reader.next();
@@ -344,9 +346,7 @@ fn too_many_columns() -> SqlError {
 /// Checks a definition from whatever source: names, number and order of columns, the key.
 pub fn check_create_table(table: &CreateTable) -> Result<(), SqlError> {
     check_new_name(ObjectKind::Table, &table.name.table)?;
-    if table.table_type == TableType::Stream {
-        return Err(options::stream_refused());
-    }
+    stream_tables::check(table)?;
     if table.columns.is_empty() {
         return Err(SqlError::invalid("a table needs at least one column"));
     }

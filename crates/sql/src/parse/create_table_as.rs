@@ -52,7 +52,7 @@ pub(crate) fn takes_query(reader: &mut Reader<'_>) -> Result<bool, SqlError> {
 pub(crate) fn create_table_as(
     reader: &mut Reader<'_>,
     head: Head,
-    tail: impl Fn(&mut Reader<'_>) -> Result<Tail, SqlError>,
+    tail: impl Fn(&mut Reader<'_>, Option<TableType>) -> Result<Tail, SqlError>,
 ) -> Result<Statement, SqlError> {
     let start = reader.position();
     let (mut columns, mut primary_key) = (Vec::new(), Vec::new());
@@ -77,7 +77,12 @@ pub(crate) fn create_table_as(
     if is_key(reader) {
         set_key(&mut primary_key, key_columns(reader)?).map_err(|e| e.at(start))?;
     }
-    let tail = tail(reader)?;
+    let tail = tail(reader, head.written_type)?;
+    let table_type = tail.table_type(head.written_type).map_err(|error| error.at(start))?;
+    if table_type == TableType::Stream {
+        let advice = "create the stream, then INSERT … SELECT";
+        return Err(SqlError::unsupported("CREATE STREAM TABLE … AS", advice).at(start));
+    }
     reader.expect_word("AS")?;
     let query = only_query(reader)?;
     let with_data = !reader.eat_words(&["WITH", "NO", "DATA"]);
@@ -87,7 +92,7 @@ pub(crate) fn create_table_as(
     Ok(Statement::CreateTableAs(Box::new(CreateTableAs {
         name: head.name,
         if_not_exists: head.if_not_exists,
-        table_type: tail.table_type(head.written_type).map_err(|error| error.at(start))?,
+        table_type,
         columns,
         primary_key,
         options: tail.options.options,

@@ -22,6 +22,7 @@ mod show;
 mod show_create_table;
 mod split;
 mod statement;
+mod stream_tables;
 mod users;
 mod views;
 

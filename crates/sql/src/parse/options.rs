@@ -8,20 +8,22 @@ use kalamdb_commons::{AccessLevel, Compression, Durability, FlushPolicy, TableOp
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
+use crate::parse::stream_tables;
 
 /// Every option there is.
-const OPTIONS: [&str; 6] = [
+const OPTIONS: [&str; 8] = [
     "type",
     "access_level",
     "durability",
     "deleted_retention_hours",
+    "ttl_seconds",
+    "max_rows",
     "flush_policy",
     "compression",
 ];
 
 /// Options known from elsewhere or to come, refused by name rather than as typos.
-const NOT_OFFERED: [&str; 7] = [
-    "ttl_seconds",
+const NOT_OFFERED: [&str; 6] = [
     "storage_id",
     "use_user_storage",
     "eviction_strategy",
@@ -29,6 +31,9 @@ const NOT_OFFERED: [&str; 7] = [
     "retention",
     "deleted_retention",
 ];
+
+/// Those of them that are about files.
+const OF_FILES: [&str; 4] = ["flush_policy", "storage_id", "use_user_storage", "compression"];
 
 /// Milliseconds between two syncs of a table with `durability = 'interval:…'`.
 const INTERVAL_MS_MAX: u32 = 60_000;
@@ -42,6 +47,18 @@ pub(crate) struct WrittenOptions {
     pub(crate) table_type: Option<TableType>,
     pub(crate) access_level_written: bool,
     seen: HashSet<String>,
+}
+
+impl WrittenOptions {
+    /// Options of a table whose type the statement has said already, if it has.
+    pub(crate) fn of(table_type: Option<TableType>) -> Self {
+        Self { table_type, ..Self::default() }
+    }
+
+    /// True when the option (in lower case) is written.
+    pub(crate) fn is_written(&self, option: &str) -> bool {
+        self.seen.contains(option)
+    }
 }
 
 /// `(name = value, …)`, after WITH.
@@ -80,8 +97,8 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
             written.table_type = Some(match value.to_ascii_lowercase().as_str() {
                 "shared" => TableType::Shared,
                 "user" => TableType::User,
-                "stream" => return Err(stream_refused()),
-                _ => return Err(wrong(name, value, "'shared' or 'user'")),
+                "stream" => TableType::Stream,
+                _ => return Err(wrong(name, value, "'shared', 'user' or 'stream'")),
             });
         }
         "access_level" => {
@@ -103,6 +120,16 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
                 }
             };
         }
+        "ttl_seconds" => {
+            written.options.ttl_seconds =
+                Some(number(name, value, stream_tables::TTL_SECONDS_MAX)?);
+        }
+        "max_rows" => {
+            written.options.max_rows = Some(number(name, value, stream_tables::MAX_ROWS_MAX)?);
+        }
+        other if OF_FILES.contains(&other) && written.table_type == Some(TableType::Stream) => {
+            return Err(stream_tables::no_files(other));
+        }
         "flush_policy" => written.options.flush_policy = Some(flush_policy(value)?),
         "compression" => {
             let named = |known: &&Compression| known.as_str().eq_ignore_ascii_case(value);
@@ -122,6 +149,14 @@ fn apply(name: &str, value: &str, written: &mut WrittenOptions) -> Result<(), Sq
         other => return Err(unknown_word(ObjectKind::Option, other, OPTIONS)),
     }
     Ok(())
+}
+
+/// A whole number from 1 on.
+fn number(name: &str, value: &str, greatest: u64) -> Result<u64, SqlError> {
+    match value.parse() {
+        Ok(number) if (1..=greatest).contains(&number) => Ok(number),
+        _ => Err(wrong(name, value, &format!("a whole number from 1 to {greatest}"))),
+    }
 }
 
 /// `sync` and `interval:100ms`.
@@ -172,8 +207,4 @@ fn flush_policy(value: &str) -> Result<FlushPolicy, SqlError> {
 fn wrong(option: &str, value: &str, right: &str) -> SqlError {
     let shown: String = value.chars().take(64).flat_map(char::escape_debug).collect();
     SqlError::invalid(format!("the option {option} cannot be '{shown}', use {right}"))
-}
-
-pub(crate) fn stream_refused() -> SqlError {
-    SqlError::unsupported("a STREAM table", "use a SHARED or USER table")
 }

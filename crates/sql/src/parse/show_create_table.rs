@@ -78,10 +78,16 @@ fn options(table_type: TableType, options: &TableOptions) -> Vec<String> {
     if table_type == TableType::Shared {
         written.push(format!("ACCESS_LEVEL = '{}'", options.access_level.as_str()));
     }
-    if let Durability::Interval { interval_ms } = options.durability {
-        written.push(format!("DURABILITY = 'interval:{interval_ms}ms'"));
+    let stream = table_type == TableType::Stream;
+    match options.durability {
+        Durability::Interval { interval_ms } => {
+            written.push(format!("DURABILITY = 'interval:{interval_ms}ms'"));
+        }
+        // Not what a stream is without a word.
+        Durability::Sync if stream => written.push("DURABILITY = 'sync'".to_owned()),
+        Durability::Sync => {}
     }
-    if options.deleted_retention_hours != usual.deleted_retention_hours {
+    if !stream && options.deleted_retention_hours != usual.deleted_retention_hours {
         written.push(format!("DELETED_RETENTION_HOURS = {}", options.deleted_retention_hours));
     }
     if let Some(policy) = options.flush_policy {
@@ -92,6 +98,9 @@ fn options(table_type: TableType, options: &TableOptions) -> Vec<String> {
     }
     if let Some(ttl_seconds) = options.ttl_seconds {
         written.push(format!("TTL_SECONDS = {ttl_seconds}"));
+    }
+    if let Some(max_rows) = options.max_rows {
+        written.push(format!("MAX_ROWS = {max_rows}"));
     }
     written
 }

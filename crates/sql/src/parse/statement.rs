@@ -351,7 +351,7 @@ pub struct DeleteStatement {
     pub with: Option<ast::With>,
 }
 
-/// CREATE [USER | SHARED] TABLE.
+/// CREATE [USER | SHARED | STREAM] TABLE.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateTable {
     /// The new table.

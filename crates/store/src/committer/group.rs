@@ -11,7 +11,7 @@ use crate::counters::CounterDelta;
 use crate::database::Database;
 use crate::families::Family;
 use crate::purge::Purge;
-use crate::{StoreError, meta, row_format, scan};
+use crate::{StoreError, meta, row_format, scan, stream};
 
 /// What RocksDB adds to a key and value in a batch, at most: tag, family, two lengths.
 const BATCH_ENTRY_BYTES_MAX: usize = 16;
@@ -80,6 +80,7 @@ impl Group {
         let dropped = request.tables_changed.iter().filter(|(_, version)| version.is_none());
         for (table, _) in dropped.clone() {
             database.key_samples.remove(*table);
+            database.streams.remove(*table);
         }
         for owner in &request.owners_dropped {
             database.key_samples.remove_owner(owner);
@@ -129,7 +130,13 @@ impl Group {
         let (family, prefix) = scan::rows_of(&changes.layout, Generation(0), owner.as_ref())?;
         let db = database.rocksdb();
         let (rows_family, log_family) = (family.handle(db)?, Family::ChangeLog.handle(db)?);
-        if changes.op == ChangeOp::Insert {
+        let stream = changes.layout.definition().stream_options();
+        let mut prefix_len = prefix.len();
+        if let Some(options) = stream {
+            prefix_len = stream::PREFIX_BYTES;
+            let (time_us, keys) = (receipt.updated_us, &mut changes.keys);
+            database.streams.append(table, options, time_us, keys, &changes.rows);
+        } else if changes.op == ChangeOp::Insert {
             self.row_ids_used |= changes.layout.definition().has_hidden_key();
             self.add_samples(database, table, &changes)?;
         }
@@ -153,7 +160,7 @@ impl Group {
             delta: &mut delta,
         };
         for index in 0..changes.keys.len() {
-            rows.add(&changes, index, prefix.len())?;
+            rows.add(&changes, index, prefix_len)?;
         }
         let batch = &mut self.batch;
         let next_part = log.finish(&mut |key, value| batch.put_cf(log_family, key, value));
@@ -225,6 +232,9 @@ impl Group {
         for ((table, owner), delta) in &self.counters {
             let key = meta::counters_key(*table, owner.as_ref());
             self.batch.merge_cf(family, key, delta.encode());
+        }
+        for (key, value) in database.streams.records() {
+            self.batch.put_cf(family, key, value);
         }
         if self.row_ids_used {
             let next = database.next_row_id.load(std::sync::atomic::Ordering::SeqCst);
@@ -336,6 +346,14 @@ fn check_changes(changes: &RowChanges) -> Result<(), StoreError> {
     let table = changes.table().0.to_be_bytes();
     if keys.iter().any(|key| key.len() <= prefix.len() || !key.starts_with(&table)) {
         return refused("a key does not belong to the table");
+    }
+    if changes.layout.definition().stream_options().is_some() {
+        if changes.op != ChangeOp::Insert || !old.is_empty() {
+            return refused("rows of a stream are only appended");
+        }
+        if keys.iter().any(|key| key.len() != stream::KEY_BYTES) {
+            return refused("a key is not a stream's");
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::group::{Group, check_shape};
 use super::queue::{Message, PendingCommit};
 use super::sequence::SeqAllocator;
 use super::validation::ValidationMemory;
-use super::{CommitReceipt, CommitRequest};
+use super::{CommitReceipt, CommitRequest, RowChanges};
 use crate::change_log::LogWriter;
 use crate::counters::CounterDelta;
 use crate::database::Database;
@@ -184,7 +184,13 @@ impl CommitThread {
             self.database.table_versions.check_write(table, request.read_seq)?;
         }
         self.memory.check(request)?;
-        let mut updated_us = self.database.clock.now_us();
+        let is_stream =
+            |changes: &RowChanges| changes.layout.definition().stream_options().is_some();
+        let mut updated_us = if request.changes.iter().any(is_stream) {
+            self.database.streams.begin(&*self.database.clock)
+        } else {
+            self.database.clock.now_us()
+        };
         for changes in &request.changes {
             updated_us = updated_us.max(self.last_updated_us(changes.table())?);
         }
@@ -209,6 +215,7 @@ impl CommitThread {
     fn finish(&mut self, mut group: Group, built: Result<(), StoreError>) {
         let replies = std::mem::take(&mut group.replies);
         if replies.is_empty() {
+            self.database.streams.end_group();
             return;
         }
         let (sync, interval_ms, records_purges) =
@@ -231,6 +238,7 @@ impl CommitThread {
         metrics::histogram!("kalamdb_commit_group_commits").record(replies.len() as f64);
         metrics::counter!("kalamdb_commits_total").increment(replies.len() as u64);
         self.published(last_seq, durable, interval_ms);
+        self.database.streams.end_group();
         if records_purges {
             self.database.purges_waiting.store(true, Ordering::SeqCst);
         }

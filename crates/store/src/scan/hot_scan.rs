@@ -9,6 +9,7 @@ use super::filtering::Filtering;
 use super::rows::Rows;
 use super::{KeyRange, ScanSpec, check_owner, check_version, rows_of};
 use crate::meta::prefix_successor;
+use crate::stream::{self, Window};
 use crate::view::OwnedIter;
 use crate::{BatchBuilder, ReadView, StoreError};
 
@@ -48,7 +49,16 @@ impl HotScan {
         check_owner(&view, spec.owner.as_ref())?;
         let generation = view.generation(spec.layout.definition().id);
         let (family, prefix) = rows_of(&spec.layout, generation, spec.owner.as_ref())?;
-        let (lower, upper) = spec.ranges.storage_bounds(&prefix);
+        let (mut lower, upper) = spec.ranges.storage_bounds(&prefix);
+        let mut prefix_len = prefix.len();
+        let mut first_row_id = 0;
+        let definition = spec.layout.definition();
+        if let Some(options) = definition.stream_options() {
+            let window = Window::of(&view, definition.id, &options)?;
+            lower = lower.max(window.lower);
+            prefix_len = stream::PREFIX_BYTES;
+            first_row_id = window.first_row_id;
+        }
         // RocksDB takes bounds as given; an empty range must be empty in both directions.
         let empty = upper.as_ref().is_some_and(|upper| *upper <= lower);
         let fill_cache = spec.limit.is_some() || fits_the_cache(&view, &spec, &lower, &upper)?;
@@ -65,7 +75,7 @@ impl HotScan {
             Output::Columns(BatchBuilder::with_row_capacity(layout, &spec.projection, rows)?)
         };
         Ok(Self {
-            rows: Rows::new(iter, &spec, prefix.len(), empty),
+            rows: Rows::new(iter, &spec, prefix_len, first_row_id, empty),
             output,
             remaining: spec.limit.unwrap_or(usize::MAX),
             batch_rows,
@@ -109,7 +119,10 @@ fn fits_the_cache(
     let database = view.store().database();
     let counts = view.table_counts(table, spec.owner.as_ref())?;
     let mut bytes = counts.bytes;
-    if spec.ranges != KeyRange::all() {
+    if spec.layout.definition().stream_options().is_some() {
+        let pieces = database.streams.pieces_between(table, lower, upper.as_deref());
+        bytes = pieces.iter().map(|piece| piece.bytes).sum();
+    } else if spec.ranges != KeyRange::all() {
         let all = spec.layout.key_prefix(view.generation(table), spec.owner.as_ref());
         let all_end = prefix_successor(&all);
         let samples = &database.key_samples;

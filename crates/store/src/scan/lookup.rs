@@ -30,6 +30,9 @@ pub fn lookup_keys<'v>(
 ) -> Result<Vec<Option<StoredRow<'v>>>, StoreError> {
     check_version(view, layout)?;
     check_owner_of_keys(view, layout, keys)?;
+    if layout.definition().stream_options().is_some() {
+        return Err(StoreError::invalid("rows of a stream are not looked up by their keys"));
+    }
     let family = family_of(layout);
     if keys.len() >= RANGE_PROBE_KEYS_MIN && range_is_empty(view, family, keys)? {
         return Ok(std::iter::repeat_with(|| None).take(keys.len()).collect());

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::ScanSpec;
 use crate::view::OwnedIter;
-use crate::{BatchBuilder, StoreError, create_batch_trusted, row_format};
+use crate::{BatchBuilder, StoreError, create_batch_trusted, row_format, stream};
 
 /// Bytes of keys and values after which a batch is closed, however few rows it has.
 pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
@@ -23,11 +23,19 @@ pub(super) struct Rows {
     reverse: bool,
     include_deleted: bool,
     pub(super) prefix_len: usize,
+    /// Rows of a stream before this one are not shown; 0 where that has been seen to.
+    first_row_id: u64,
 }
 
 impl Rows {
     /// The rows under `iter` that `spec` asks for; none at all when the range is `empty`.
-    pub(super) fn new(iter: OwnedIter, spec: &ScanSpec, prefix_len: usize, empty: bool) -> Self {
+    pub(super) fn new(
+        iter: OwnedIter,
+        spec: &ScanSpec,
+        prefix_len: usize,
+        first_row_id: u64,
+        empty: bool,
+    ) -> Self {
         Self {
             iter,
             started: false,
@@ -35,6 +43,7 @@ impl Rows {
             reverse: spec.reverse,
             include_deleted: spec.include_deleted,
             prefix_len,
+            first_row_id,
         }
     }
 
@@ -99,6 +108,16 @@ impl Rows {
             self.ended = true;
             return Ok(false);
         };
+        if self.first_row_id > 0 {
+            if stream::row_id_of(key) < self.first_row_id {
+                // Row ids rise with the keys: what follows is not shown either way round.
+                self.ended = self.reverse;
+                return Ok(!self.reverse);
+            }
+            if !self.reverse {
+                self.first_row_id = 0;
+            }
+        }
         if self.include_deleted || !row_format::is_deleted(value) {
             take(key, value)?;
         }

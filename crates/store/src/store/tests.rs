@@ -428,6 +428,7 @@ fn old_buckets_of_the_log_are_trimmed_whole_and_rows_stay() {
         purges: Vec::new(),
         next_purge: 0,
         background_errors: 0,
+        written_stream_time_us: 0,
     };
     // The store's own janitor may take the removal from here.
     housekeeping.round(true).unwrap();

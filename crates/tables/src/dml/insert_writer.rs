@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use kalamdb_commons::{Generation, TableDefinition, UserId};
+use kalamdb_commons::{Generation, TableDefinition, TableType, UserId};
 use kalamdb_sql::TableEntry;
 use kalamdb_store::{
     BatchBuilder, ByteRows, ChangeOp, ReadView, RowChanges, lookup_keys, row_format,
@@ -67,12 +67,16 @@ impl InsertWriter {
     /// Values that cannot be stored, naming column and row.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), TablesError> {
         let batch = self.converted(batch)?;
-        let row_ids = if self.entry.definition.has_hidden_key() {
-            Some(self.view.store().allocate_row_ids(batch.num_rows() as u64))
-        } else {
-            None
-        };
         let before = self.keys.len();
+        let rows = batch.num_rows() as u64;
+        let row_ids = match self.entry.definition.table_type {
+            // A stream's rows get theirs in the order of the commits; until then they are counted.
+            TableType::Stream => Some(before as u64..before as u64 + rows),
+            _ if self.entry.definition.has_hidden_key() => {
+                Some(self.view.store().allocate_row_ids(rows))
+            }
+            _ => None,
+        };
         let layout = &self.entry.layout;
         layout.encode_keys(
             &batch,

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use kalamdb_commons::TableType;
 use kalamdb_sql::{DeleteStatement, TableEntry, TableName, UpdateStatement};
 
+use super::append_only;
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
 use super::lower_insert::{into_sink, target_position};
@@ -26,6 +27,7 @@ pub(crate) fn plan_update(
     update: &UpdateStatement,
 ) -> Result<LogicalPlan> {
     let entry = context.names().resolve_target(&update.table)?;
+    append_only::refuse_change(&entry, "UPDATE")?;
     let definition = &entry.definition;
     let keys = definition.key_positions();
     let mut new_values: Vec<Option<Expr>> = definition.columns.iter().map(|_| None).collect();
@@ -80,6 +82,7 @@ pub(crate) fn plan_delete(
     delete: &DeleteStatement,
 ) -> Result<LogicalPlan> {
     let entry = context.names().resolve_target(&delete.table)?;
+    append_only::refuse_change(&entry, "DELETE")?;
     let target = Target { name: &delete.table, alias: delete.alias.as_ref() };
     let source = Source {
         items: location_and_image(&entry, &target),

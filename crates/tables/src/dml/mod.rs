@@ -10,6 +10,7 @@
 //! DataFusion's own hooks for UPDATE and DELETE lose the WHERE clause in several shapes: no plan
 //! of ours reaches them.
 
+mod append_only;
 mod assign;
 mod change_writer;
 mod checks;

@@ -19,6 +19,7 @@ use kalamdb_commons::limits::STATEMENT_BYTES_MAX;
 use kalamdb_sql::TableEntry;
 use kalamdb_store::{ChangeOp, RowChanges};
 
+use super::append_only;
 use super::change_writer::ChangeWriter;
 use super::commit::{commit, truncate};
 use super::insert_writer::InsertWriter;
@@ -179,6 +180,9 @@ impl StatementWriter {
             let (entry, owner, checks) = (Arc::clone(entry), owner.clone(), Arc::clone(&checks));
             Rows::Changed(ChangeWriter::new(entry, owner, op, repeated, checks))
         };
+        if !matches!(write, Write::Insert) {
+            append_only::refuse_change(entry, "a change")?;
+        }
         let rows = match write {
             Write::Insert => {
                 let view = Arc::clone(&context.view);

@@ -17,10 +17,11 @@ use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
-use kalamdb_commons::UserId;
+use kalamdb_commons::{TableType, UserId};
 use kalamdb_store::{ByteRows, KeyRange, ReadView, TableLayout};
 
 use super::key_constraint::{Constraint, constraint_of};
+use super::stream_access;
 use crate::TablesError;
 
 /// Keys looked up one by one; past that the table is scanned.
@@ -86,7 +87,7 @@ pub(crate) fn key_columns(layout: &TableLayout) -> Vec<KeyColumn> {
 }
 
 /// A condition as EXPLAIN shows it: texts in quotes, unlike columns.
-fn shown(filter: &Expr) -> Result<String> {
+pub(super) fn shown(filter: &Expr) -> Result<String> {
     let quoted = filter.clone().transform_up(|expr| match expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) => {
             let text = format!("'{}'", text.replace('\'', "''"));
@@ -104,6 +105,9 @@ pub(crate) fn choose(
     owner: Option<&UserId>,
     filters: &[Expr],
 ) -> Result<ChosenAccess> {
+    if layout.definition().table_type == TableType::Stream {
+        return stream_access::choose(view, layout, filters);
+    }
     let columns = key_columns(layout);
     let mut bounds = KeyBounds::collect(&columns, filters);
     let equal = bounds.equal_columns();

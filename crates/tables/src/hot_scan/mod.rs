@@ -9,6 +9,9 @@ mod row_source;
 #[cfg(test)]
 mod same_rows;
 mod statistics;
+mod stream_access;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +39,7 @@ use datafusion::physical_plan::{
     ExecutionPlan, PlanProperties, ReplaceChildrenOptions, SortOrderPushdownResult,
     apply_expression_roots,
 };
-use kalamdb_commons::UserId;
+use kalamdb_commons::{TableType, UserId};
 use kalamdb_store::{KeyRange, TableCounts, TableLayout};
 
 use self::key_access::KeyAccess;
@@ -62,6 +65,12 @@ pub(crate) struct HotRows {
     pub include_deleted: bool,
     /// What stands there in all, at the view the plan was made for.
     pub counts: TableCounts,
+}
+
+impl HotRows {
+    fn is_stream(&self) -> bool {
+        self.layout.definition().table_type == TableType::Stream
+    }
 }
 
 /// Where a partition of the scan looks.

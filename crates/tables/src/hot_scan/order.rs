@@ -33,6 +33,13 @@ pub(super) fn equivalences(scan: &HotScanExec) -> Result<EquivalenceProperties> 
     if !ordering.is_empty() {
         equivalences.add_ordering(ordering);
     }
+    if scan.rows.is_stream()
+        && let Some(updated) = output_column(scan, scan.rows.layout.updated_index())
+    {
+        // Times of arrival rise with the row ids.
+        let options = SortOptions { descending: scan.reverse, nulls_first: scan.reverse };
+        equivalences.add_ordering([PhysicalSortExpr::new(updated, options)]);
+    }
     let constants = scan.constants.iter().filter_map(|(index, value)| {
         let column = output_column(scan, *index)?;
         Some(ConstExpr::new(column, AcrossPartitions::Uniform(Some(value.clone()))))

@@ -21,6 +21,7 @@ pub(super) fn columns() -> Vec<Field> {
         text("durability"),
         int("deleted_retention_hours"),
         optional_int("ttl_seconds"),
+        optional_int("max_rows"),
         optional_text("flush_policy"),
         optional_text("compression"),
         optional_text("comment"),
@@ -50,6 +51,9 @@ pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
         ints(each().map(|table| i64::from(table.options.deleted_retention_hours))),
         optional_ints(
             each().map(|table| table.options.ttl_seconds.and_then(|s| i64::try_from(s).ok())),
+        ),
+        optional_ints(
+            each().map(|table| table.options.max_rows.and_then(|rows| i64::try_from(rows).ok())),
         ),
         optional_texts(
             each().map(|table| table.options.flush_policy.map(|policy| policy.to_string())),

@@ -241,7 +241,7 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
                 bytes: (seed % 2 == 1).then_some(4096),
             }),
             compression: (seed % 4 == 1).then_some(Compression::Zstd),
-            ttl_seconds: None,
+            ..TableOptions::default()
         },
         comment: (seed % 2 == 1).then(|| "it's a table".to_owned()),
         checks: Vec::new(),

@@ -7,6 +7,7 @@ mod hostile;
 mod placeholders;
 mod queries;
 mod refused;
+mod stream_tables;
 mod types;
 
 use crate::{ParsedStatement, SqlError, Statement, parse};

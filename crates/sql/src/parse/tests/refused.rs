@@ -38,8 +38,11 @@ fn what_is_not_offered_is_refused_by_name() {
         ("CREATE ROLE r", "CREATE ROLE"),
         ("CREATE TABLE t (a INT) AS SELECT 1", "a column definition before AS"),
         ("CREATE TABLE t CLONE s", "CREATE TABLE … CLONE"),
-        ("CREATE STREAM TABLE t (a INT)", "a STREAM table"),
-        ("CREATE TABLE t (a INT) WITH (TYPE = 'stream')", "a STREAM table"),
+        (
+            "CREATE STREAM TABLE t (a INT) WITH (ttl_seconds = 1, flush_policy = 'rows:1')",
+            "the option flush_policy of a STREAM table",
+        ),
+        ("CREATE STREAM TABLE t WITH (ttl_seconds = 1) AS SELECT 1", "CREATE STREAM TABLE … AS"),
         ("CREATE TABLE t (a INT UNIQUE)", "UNIQUE"),
         ("CREATE TABLE t (a INT REFERENCES s (a))", "REFERENCES"),
         ("CREATE TABLE t (a INT, FOREIGN KEY (a) REFERENCES s (a))", "FOREIGN KEY"),
