@@ -8,7 +8,7 @@ use kalamdb_commons::Principal;
 use kalamdb_sql::CatalogSnapshot;
 use kalamdb_store::ReadView;
 
-use crate::{ScanPool, TablesError};
+use crate::{ScanPool, StatementRows, TablesError};
 
 /// Asks everything that works for a statement to stop; checked once per batch.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +47,8 @@ pub struct StatementContext {
     pub scan_pool: Arc<ScanPool>,
     /// Set when the client has gone or the time is up.
     pub cancel: CancelFlag,
+    /// What the parts of a changing statement tell each other.
+    pub rows: StatementRows,
 }
 
 impl std::fmt::Debug for StatementContext {
@@ -66,7 +68,8 @@ impl StatementContext {
         catalog: Arc<CatalogSnapshot>,
         scan_pool: Arc<ScanPool>,
     ) -> Arc<Self> {
-        Arc::new(Self { view, principal, catalog, scan_pool, cancel: CancelFlag::new() })
+        let rows = StatementRows::default();
+        Arc::new(Self { view, principal, catalog, scan_pool, cancel: CancelFlag::new(), rows })
     }
 
     /// The context an execution was given.

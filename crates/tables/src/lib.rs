@@ -49,8 +49,10 @@ mod test_database;
 pub use allow_list::check_plan;
 pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
-pub use dml::{StoredParameter, check_defaults, encode_batches, insert_batches};
-pub use error::{TablesError, conflict_of, kind_of};
+pub use dml::{
+    StatementRows, StoredParameter, WritePlanner, check_defaults, encode_batches, insert_batches,
+};
+pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of};
 pub use functions::scalar_functions;
 pub use planner::{OnePartition, exact_decimal, plan_dml, plan_query, plan_statement};
 pub use scan_pool::ScanPool;

@@ -8,7 +8,9 @@ mod dialect;
 mod dispatch;
 mod dml;
 mod explain;
+mod insert_target;
 mod names;
+mod on_conflict;
 mod options;
 mod placeholders;
 mod query_guard;
@@ -35,9 +37,9 @@ pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
 pub use reader::NESTING_MAX;
 pub use show_create_table::show_create_table;
 pub use statement::{
-    AlterUser, Assignment, CreateTable, CreateUser, DeleteStatement, Explain, ExplainFormat,
-    InsertSource, InsertStatement, NewColumn, ParsedStatement, Password, SessionSetting, Statement,
-    UpdateStatement,
+    AlterUser, Assignment, ConflictAction, CreateTable, CreateUser, DeleteStatement, Explain,
+    ExplainFormat, InsertSource, InsertStatement, NewColumn, OnConflict, ParsedStatement, Password,
+    SessionSetting, Statement, UpdateStatement,
 };
 pub use users::parse_statement_timeout;
 
@@ -63,10 +65,14 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     for mut part in split::split(sql)? {
         complexity::check_complexity(&part.tokens)?;
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
+        let alias = insert_target::take_alias(&mut part.tokens);
         let dialect = KalamDialect::for_tokens(part.tokens.len());
         let mut reader = reader::Reader::new(&dialect, part.tokens);
-        let statement = dispatch::statement(&mut reader)?;
+        let mut statement = dispatch::statement(&mut reader)?;
         reader.expect_end()?;
+        if let Some(alias) = alias {
+            insert_target::set_alias(&mut statement, alias)?;
+        }
         dispatch::check_parameters(&statement, parameter_count)?;
         statements.push(ParsedStatement { statement, text: part.text, parameter_count });
     }

@@ -35,7 +35,7 @@ pub use self::exact_numbers::exact_decimal;
 pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;
-pub(crate) use self::wide_scopes::{empty_select, mark_source, query_of};
+pub(crate) use self::wide_scopes::{empty_select, mark_rows, mark_source, query_of};
 use crate::{TablesError, dml};
 
 /// Plans a query (not yet analyzed, not optimized). Tables come from `catalog`, checked against

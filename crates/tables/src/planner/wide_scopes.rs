@@ -23,6 +23,7 @@ use super::names::Names;
 use super::plan_context::PlanContext;
 use super::system_columns::{NamedSystemColumns, factor_name, names_any};
 use crate::TablesError;
+use crate::dml::{self, RowsOf};
 use crate::table_provider::TableShape;
 
 /// The last part of a marked table's name. No name of a user has a control character in it.
@@ -31,6 +32,29 @@ const MARKS: [(&str, TableShape); 3] = [
     ("\u{1}wide with deleted", TableShape::Wide { include_deleted: true }),
     ("\u{1}source", TableShape::Source),
 ];
+
+/// Marks of tables that stand for rows of the running statement.
+const ROW_MARKS: [(&str, RowsOf); 3] = [
+    ("\u{1}conflicts", RowsOf::Conflicts),
+    ("\u{1}written", RowsOf::Written),
+    ("\u{1}deleted", RowsOf::Deleted),
+];
+
+/// Marks a table of a DML statement as the rows the statement has found out about.
+pub(crate) fn mark_rows(name: &mut ObjectName, rows: RowsOf) {
+    if let Some((mark, _)) = ROW_MARKS.iter().find(|(_, marked)| *marked == rows) {
+        name.0.push(ObjectNamePart::Identifier(Ident::with_quote('"', *mark)));
+    }
+}
+
+/// Takes such a mark off a name.
+fn unmark_rows(name: &mut ObjectName) -> Option<RowsOf> {
+    let last = name.0.last()?.as_ident()?;
+    let (_, rows) = ROW_MARKS.iter().find(|(mark, _)| last.value == *mark)?;
+    let rows = *rows;
+    name.0.pop();
+    Some(rows)
+}
 
 /// Marks a table of a DML statement as the one its source reads locations and images from.
 pub(crate) fn mark_source(name: &mut ObjectName) {
@@ -45,7 +69,10 @@ fn mark(name: &mut ObjectName, shape: TableShape) {
 
 fn is_marked(name: &ObjectName) -> bool {
     let last = name.0.last().and_then(|part| part.as_ident());
-    last.is_some_and(|last| MARKS.iter().any(|(mark, _)| last.value == *mark))
+    last.is_some_and(|last| {
+        MARKS.iter().any(|(mark, _)| last.value == *mark)
+            || ROW_MARKS.iter().any(|(mark, _)| last.value == *mark)
+    })
 }
 
 /// Takes the mark off a name.
@@ -82,6 +109,19 @@ impl RelationPlanner for MarkedTables {
             let source = self.names.source(&reference, shape)?;
             let plan = LogicalPlanBuilder::scan(reference, source, None)?.build()?;
             let planned = PlannedRelation::new(plan, alias.take());
+            return Ok(RelationPlanning::Planned(Box::new(planned)));
+        }
+        if let TableFactor::Table { name, alias, .. } = &mut relation
+            && let Some(rows) = unmark_rows(name)
+        {
+            let reference: TableReference = context.object_name_to_table_reference(name.clone())?;
+            let entry = self.names.table(&reference)?;
+            let known_as = match alias.take() {
+                Some(alias) => TableReference::bare(stored_name(&alias.name)),
+                None => reference,
+            };
+            let plan = dml::relation(&entry, rows, known_as)?;
+            let planned = PlannedRelation::new(plan, None);
             return Ok(RelationPlanning::Planned(Box::new(planned)));
         }
         Ok(RelationPlanning::Original(Box::new(relation)))

@@ -7,6 +7,7 @@ mod placeholders;
 mod queries;
 mod refused;
 mod types;
+mod upserts;
 
 use crate::{ParsedStatement, SqlError, Statement, parse};
 
