@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod bounds;
+mod upserts;
 
 struct Fixture {
     engine: Arc<Engine>,

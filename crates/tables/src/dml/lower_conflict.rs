@@ -16,7 +16,7 @@ use kalamdb_sql::{ConflictAction, OnConflict, TableEntry, stored_name};
 use super::assign::AssignColumn;
 use super::lower_change::{Target, new_values};
 use super::lower_insert::target_position;
-use super::statement_rows::{EXCLUDED, ROW, RowsOf};
+use super::statement_rows::{EXCLUDED, RowsOf, place_column};
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;
 use crate::TablesError;
@@ -46,8 +46,10 @@ pub(super) fn plan_conflict(
         .into());
     }
     let mut select = empty_select()?;
-    select.projection =
-        vec![SelectItem::UnnamedExpr(Expr::Identifier(Ident::with_quote('"', ROW)))];
+    select.projection = vec![SelectItem::UnnamedExpr(Expr::Identifier(Ident::with_quote(
+        '"',
+        place_column(&entry.layout),
+    )))];
     let mut columns = vec![None];
     let new_values = new_values(definition, assignments)?;
     let assign = AssignColumn::of_table(definition);

@@ -12,7 +12,7 @@ use kalamdb_commons::system_columns::is_system_column;
 use kalamdb_sql::{CATALOG_NAME, TableEntry, stored_name};
 
 use super::lower_change::Target;
-use super::statement_rows::{ROW, RowsOf};
+use super::statement_rows::{RowsOf, place_column};
 use crate::TablesError;
 use crate::planner::{PlanContext, empty_select, mark_rows, query_of};
 
@@ -32,7 +32,8 @@ pub(super) fn plan_returning(
     names.catalog.authorize_read(&names.principal, entry).map_err(TablesError::from)?;
     refuse_unknown_values(entry, rows, items)?;
     let mut select = empty_select()?;
-    select.projection = vec![SelectItem::UnnamedExpr(Expr::Identifier(quoted(ROW)))];
+    select.projection =
+        vec![SelectItem::UnnamedExpr(Expr::Identifier(quoted(&place_column(&entry.layout))))];
     for item in items {
         match item {
             SelectItem::Wildcard(options) => {

@@ -28,6 +28,8 @@ mod stored_parameter;
 #[cfg(test)]
 mod tests;
 mod upsert;
+#[cfg(test)]
+mod upsert_tests;
 mod values;
 mod wide_reals;
 mod write_exec;

@@ -24,8 +24,8 @@ use parking_lot::Mutex;
 
 use crate::{StatementContext, TablesError};
 
-/// The column that tells a row's place. No name of a user has a control character in it.
-pub(super) const ROW: &str = "\u{1}row";
+/// The column that tells a row's place, unless the table has one of that name.
+const PLACE: &str = "place in the statement";
 /// What ON CONFLICT calls the rows that were to be inserted.
 pub(super) const EXCLUDED: &str = "excluded";
 
@@ -38,6 +38,15 @@ pub(crate) enum RowsOf {
     Written,
     /// Rows as they were before they are deleted.
     Deleted,
+}
+
+/// The name of the column that tells a row's place; none of the table's own.
+pub(super) fn place_column(layout: &TableLayout) -> String {
+    let mut name = String::from(PLACE);
+    while layout.declared_schema().field_with_name(&name).is_ok() {
+        name.push('.');
+    }
+    name
 }
 
 /// The rows of one running statement.
@@ -93,7 +102,7 @@ impl RowsOf {
                 .map(|(position, field)| field.with_name(format!("c{position}")))
                 .collect();
         }
-        fields.push(Field::new(ROW, DataType::Int64, false));
+        fields.push(Field::new(place_column(layout), DataType::Int64, false));
         Arc::new(Schema::new(fields))
     }
 }
@@ -123,8 +132,8 @@ pub(crate) fn relation(
         let column = Column::new(Some(reference.clone()), format!("c{position}"));
         Expr::Column(column).alias_qualified(Some(side), name)
     });
-    let row = Expr::Column(Column::new(Some(reference.clone()), ROW));
-    let columns: Vec<Expr> = columns.chain([row]).collect();
+    let place = Expr::Column(Column::new(Some(reference.clone()), place_column(layout)));
+    let columns: Vec<Expr> = columns.chain([place]).collect();
     scan.project(columns)?.build()
 }
 
