@@ -51,13 +51,13 @@ async fn bound_rows_with_one_key_end_as_if_run_one_after_the_other() {
                   ON CONFLICT DO UPDATE SET n = counters.n * 10 + excluded.n";
     let columns = vec![ints(&[1, 2, 1, 1, 2]), ints(&[1, 2, 3, 4, 5])];
     assert_eq!(fixture.execute_bound(upsert, columns).await, 5);
-    assert_eq!(fixture.number("SELECT n FROM default.counters WHERE id = 1").await, 134);
-    assert_eq!(fixture.number("SELECT n FROM default.counters WHERE id = 2").await, 25);
+    assert_eq!(fixture.number("SELECT sum(n) FROM default.counters WHERE id = 1").await, 134);
+    assert_eq!(fixture.number("SELECT sum(n) FROM default.counters WHERE id = 2").await, 25);
     // Each reads what those before it have left.
     let counting = "INSERT INTO default.counters (id) VALUES (?) \
                     ON CONFLICT DO UPDATE SET n = (SELECT count(*) FROM default.counters)";
     assert_eq!(fixture.execute_bound(counting, vec![ints(&[3, 1])]).await, 2);
-    assert_eq!(fixture.number("SELECT n FROM default.counters WHERE id = 1").await, 3);
+    assert_eq!(fixture.number("SELECT sum(n) FROM default.counters WHERE id = 1").await, 3);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, TableWithJoins, VisitMut, VisitorMut,
+    Expr, Ident, Query, SelectItem, SetExpr, TableWithJoins, VisitMut, VisitorMut, With,
 };
 use kalamdb_commons::TableDefinition;
 use kalamdb_commons::system_columns::{COMMIT_SEQ, UPDATED};
@@ -29,6 +29,7 @@ pub(super) fn plan_conflict(
     entry: &TableEntry,
     target: &Target<'_>,
     on_conflict: &OnConflict,
+    with: Option<&With>,
 ) -> Result<Option<LogicalPlan>> {
     let definition = &entry.definition;
     check_columns(definition, on_conflict.columns.as_deref())?;
@@ -66,7 +67,9 @@ pub(super) fn plan_conflict(
         qualify(&mut predicate, definition, target);
         predicate
     });
-    let plan = context.plan_query(&query_of(SetExpr::Select(Box::new(select))))?;
+    let mut query = query_of(SetExpr::Select(Box::new(select)));
+    query.with = with.cloned();
+    let plan = context.plan_query(&query)?;
     let plan = compute_reals_wide(type_parameters(plan, &columns)?, &columns)?;
     Ok(Some(plan))
 }

@@ -48,11 +48,16 @@ pub(crate) fn plan_insert(
     let source = LogicalPlan::Projection(Projection::try_new(projection, Arc::new(source))?);
     let target = Target { name: &insert.table, alias: insert.alias.as_ref() };
     let items = &insert.returning;
-    let returning = plan_returning(context, &entry, &target, RowsOf::Written, items, None)?;
+    // The queries in front of the statement stand there too.
+    let with = match &insert.source {
+        InsertSource::Query(query) => query.with.as_ref(),
+        InsertSource::DefaultValues => None,
+    };
+    let returning = plan_returning(context, &entry, &target, RowsOf::Written, items, with)?;
     let (on_taken, conflict) = match &insert.on_conflict {
         None if returning.is_none() => return Ok(into_sink(entry, Write::Insert, source)),
         None => (OnTaken::Refuse, None),
-        Some(on_conflict) => match plan_conflict(context, &entry, &target, on_conflict)? {
+        Some(on_conflict) => match plan_conflict(context, &entry, &target, on_conflict, with)? {
             None => (OnTaken::Skip, None),
             conflict => (OnTaken::Update, conflict),
         },

@@ -7,6 +7,9 @@
 //!              new values)
 //! ```
 //!
+//! With ON CONFLICT or RETURNING a [`WritePlan`] stands in the place of the sink: it asks further
+//! queries about the rows before it commits them.
+//!
 //! DataFusion's own hooks for UPDATE and DELETE lose the WHERE clause in several shapes: no plan
 //! of ours reaches them.
 

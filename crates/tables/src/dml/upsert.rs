@@ -47,14 +47,14 @@ pub(super) struct Conflicts {
     order: Vec<usize>,
 }
 
-/// Splits the rows gathered. Of rows with one key the first counts; `updates` refuses them.
-///
-/// # Errors
-/// [`TablesError::AffectedTwice`].
-pub(super) fn split(mut writer: InsertWriter, updates: bool) -> Result<Split, TablesError> {
-    let keys = std::mem::take(&mut writer.keys);
-    let rows = std::mem::take(&mut writer.rows);
-    let in_order = if writer.ascending { (0..keys.len()).collect() } else { sorted_order(&keys) };
+/// The rows in key order, of those with one key the first; `updates` refuses the others.
+fn first_of_each_key(
+    writer: &InsertWriter,
+    keys: &ByteRows,
+    rows: &ByteRows,
+    updates: bool,
+) -> Result<Vec<usize>, TablesError> {
+    let in_order = if writer.ascending { (0..keys.len()).collect() } else { sorted_order(keys) };
     let mut order: Vec<usize> = Vec::with_capacity(in_order.len());
     for row in in_order {
         match order.last() {
@@ -71,6 +71,17 @@ pub(super) fn split(mut writer: InsertWriter, updates: bool) -> Result<Split, Ta
             _ => order.push(row),
         }
     }
+    Ok(order)
+}
+
+/// Splits the rows gathered. Of rows with one key the first counts; `updates` refuses them.
+///
+/// # Errors
+/// [`TablesError::AffectedTwice`].
+pub(super) fn split(mut writer: InsertWriter, updates: bool) -> Result<Split, TablesError> {
+    let keys = std::mem::take(&mut writer.keys);
+    let rows = std::mem::take(&mut writer.rows);
+    let order = first_of_each_key(&writer, &keys, &rows, updates)?;
     let mut old = ByteRows::new();
     let mut new_order = Vec::with_capacity(order.len());
     let mut conflicts = Conflicts {

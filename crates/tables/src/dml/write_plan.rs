@@ -25,6 +25,8 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use kalamdb_sql::TableEntry;
@@ -187,11 +189,18 @@ impl ExtensionPlanner for WritePlanner {
         node: &dyn UserDefinedLogicalNode,
         _logical_inputs: &[&LogicalPlan],
         physical_inputs: &[Arc<dyn ExecutionPlan>],
-        _session: &dyn Session,
+        session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(write) = node.as_any().downcast_ref::<WritePlan>() else { return Ok(None) };
-        let exec = WriteExec::new(write.spec.clone(), physical_inputs.to_vec())?;
+        let mut inputs = physical_inputs.to_vec();
+        // The order a statement asks for is that of what it gives back; without this the source's
+        // sort, which nothing above it needs, would be taken away.
+        let keep_order = OutputRequirements::new_add_mode();
+        if let Some(source) = inputs.first_mut() {
+            *source = keep_order.optimize(Arc::clone(source), session.config_options())?;
+        }
+        let exec = WriteExec::new(write.spec.clone(), inputs)?;
         Ok(Some(Arc::new(exec)))
     }
 }

@@ -5,6 +5,7 @@
 //! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
 
 mod exact_numbers;
+mod marked_tables;
 mod names;
 mod one_partition;
 mod plan_context;
@@ -32,10 +33,11 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
+pub(crate) use self::marked_tables::{mark_rows, mark_source};
 pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;
-pub(crate) use self::wide_scopes::{empty_select, mark_rows, mark_source, query_of};
+pub(crate) use self::wide_scopes::{empty_select, query_of};
 use crate::{TablesError, dml};
 
 /// Plans a query (not yet analyzed, not optimized). Tables come from `catalog`, checked against
