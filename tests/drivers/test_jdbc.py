@@ -140,6 +140,8 @@ def test_queries_and_updates_are_told_apart(seen):
     assert seen["insert"] == 2
     assert seen["is_query"] is True
     assert (seen["is_update"], seen["update_count"]) == (True, 1)
+    assert (seen["returning_is_query"], seen["returned"]) == (True, "2 two")
+    assert seen["upsert"] == 1
     assert seen["show_is_query"] is True
     assert seen["describe_is_query"] is True
 

@@ -89,6 +89,35 @@ async fn no_update_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_upsert_is_lost() {
+    const TURNS: i64 = 60;
+    let server = Server::start();
+    let clients = clients(&server).await;
+    let root = &clients[0];
+    root.update("CREATE TABLE default.hits (id INT PRIMARY KEY, n BIGINT)").await.unwrap();
+    let work = clients.iter().enumerate().map(|(who, client)| async move {
+        for turn in 0..TURNS {
+            // One key that all want, one of a few, and one that nobody else has.
+            let own = 1_000 + who as i64 * TURNS + turn;
+            let shared = 1 + (turn + who as i64) % 5;
+            let sql = format!(
+                "INSERT INTO default.hits AS t VALUES ({own}, 1), (0, 1), ({shared}, 1) \
+                 ON CONFLICT (id) DO UPDATE SET n = t.n + 1"
+            );
+            assert_eq!(insist(client, &sql).await.0, 3);
+        }
+    });
+    join_all(work).await;
+    let all = CLIENTS as i64 * TURNS;
+    let sums = "SELECT sum(CASE WHEN id = 0 THEN n END), \
+                sum(CASE WHEN id BETWEEN 1 AND 5 THEN n END), \
+                sum(CASE WHEN id >= 1000 THEN n END), count(*) FROM default.hits";
+    let all = Value::Int(all);
+    let count = Value::Int(CLIENTS as i64 * TURNS + 6);
+    assert_eq!(root.rows(sums).await.unwrap(), [[all.clone(), all.clone(), all, count]]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_see_statements_whole() {
     const ACCOUNTS: i64 = 40;
     const TRANSFERS: u64 = 60;

@@ -69,6 +69,16 @@ async fn user_tables_never_cross_users() {
         let deleted = client.rows("SELECT id FROM default.notes WHERE _deleted").await.unwrap();
         assert_eq!(deleted, Vec::<Row>::new(), "{name} sees rows that others deleted");
     }
+    // What a change gives back is the writer's own, and what is in the way of a key too.
+    for (name, client) in others {
+        let upsert = "INSERT INTO default.notes AS n VALUES (1, 'new'), (7, 'new') \
+                      ON CONFLICT DO UPDATE SET body = n.body RETURNING body";
+        assert_eq!(bodies(client, upsert).await, [name.as_str(), "new"]);
+        let returned = bodies(client, "DELETE FROM default.notes WHERE id = 7 RETURNING body");
+        assert_eq!(returned.await, ["new"]);
+        let returned = bodies(client, "UPDATE default.lines SET body = body RETURNING body");
+        assert_eq!(returned.await, [name.as_str()]);
+    }
 }
 
 async fn bodies(client: &Client, sql: &str) -> Vec<String> {

@@ -48,6 +48,10 @@ fn statements_run_and_results_come_out_in_every_format() {
     ];
     assert_eq!((code, out.lines().collect::<Vec<_>>()), (0, table.to_vec()));
 
+    let returning = "UPDATE shell.t SET name = NULL WHERE id = 3 RETURNING id, name";
+    let (code, out, _) = run(&server, &["--format", "csv", "-c", returning]);
+    assert_eq!((code, out.as_str()), (0, "id,name\n3,\n"));
+
     let (code, out, err) = run(&server, &["--format", "csv", "--limit", "2", "-c", query]);
     let csv = "id,name,at,u\n1,one; two,2026-01-02T03:04:05Z,\
                6f0a2f4c-7b1e-4d35-9a55-0d8f3d2c1b0a\n2,\"\",,\n";

@@ -8,6 +8,8 @@ pub const COMMIT_GROUP_BYTES_MAX: usize = 8 << 20;
 pub const COMMIT_QUEUE_LEN_MAX: usize = 4096;
 /// Encoded bytes (new rows, old images and keys) one statement may write.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 30;
+/// Bytes RETURNING may give back to a client; they are kept until the client fetches them.
+pub const RETURNED_BYTES_MAX: usize = 64 << 20;
 /// Attempts of one statement against concurrent writers before the client sees a conflict.
 pub const STATEMENT_ATTEMPTS_MAX: usize = 10;
 /// Bytes of change-log entries stored under one key.

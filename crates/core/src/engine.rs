@@ -7,7 +7,7 @@ use datafusion::optimizer::Optimizer;
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::{Catalog, CatalogSnapshot, RESERVED_NAMESPACES, ROOT_USER};
 use kalamdb_store::{ReadView, Store, StoreOptions};
-use kalamdb_tables::{CancelFlag, CheckPlans, ScanPool, StatementContext, catalog_list};
+use kalamdb_tables::{CheckPlans, ScanPool, StatementContext, catalog_list};
 
 use crate::runtime::ExecutionRuntime;
 use crate::session::Session;
@@ -184,14 +184,8 @@ impl Engine {
         catalog: Arc<CatalogSnapshot>,
         view: Arc<ReadView>,
     ) -> Arc<StatementContext> {
-        Arc::new(StatementContext {
-            view,
-            principal: principal.clone(),
-            catalog,
-            scan_pool: Arc::clone(&self.scan_pool),
-            checks: Arc::clone(&self.checks),
-            cancel: CancelFlag::new(),
-        })
+        let (scan_pool, checks) = (Arc::clone(&self.scan_pool), Arc::clone(&self.checks));
+        StatementContext::new(view, principal.clone(), catalog, scan_pool, checks)
     }
 }
 

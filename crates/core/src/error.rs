@@ -69,6 +69,14 @@ impl EngineError {
         self.position
     }
 
+    /// Whether ON CONFLICT DO UPDATE met one row twice.
+    pub(crate) fn affects_a_row_twice(&self) -> bool {
+        let source = self.source.as_deref();
+        source
+            .and_then(|source| source.downcast_ref::<DataFusionError>())
+            .is_some_and(kalamdb_tables::affects_a_row_twice)
+    }
+
     /// The five-character SQLSTATE of the error's kind.
     pub fn sqlstate(&self) -> &'static str {
         if let Some(sqlstate) = self.sqlstate {
@@ -77,6 +85,7 @@ impl EngineError {
         match self.kind {
             ErrorKind::InvalidInput if self.position.is_some() => "42601",
             ErrorKind::InvalidInput => "22000",
+            ErrorKind::ConstraintViolation if self.affects_a_row_twice() => "21000",
             ErrorKind::ConstraintViolation => "23000",
             ErrorKind::NotFound => "42P01",
             ErrorKind::AlreadyExists => "42P07",

@@ -75,3 +75,4 @@ pub use prepared::{Prepared, StatementKind};
 pub use query::{BatchStream, QueryResult};
 pub use session::Session;
 pub use settings::EngineSettings;
+pub use update::Returned;

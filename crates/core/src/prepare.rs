@@ -93,7 +93,11 @@ impl Engine {
         catalog: &Arc<CatalogSnapshot>,
         statement: Arc<ParsedStatement>,
     ) -> Result<Prepared, EngineError> {
-        let returns_rows = statement.statement.returns_rows();
+        let kind = match statement.statement.returns_rows() {
+            false => StatementKind::Update,
+            true if statement.statement.returning().is_empty() => StatementKind::Query,
+            true => StatementKind::Returning,
+        };
         let mut destinations = Vec::new();
         let (plan, schema, parameters) = match &statement.statement {
             Statement::Query(_)
@@ -151,8 +155,11 @@ impl Engine {
         }
         Ok(Prepared {
             plan,
-            kind: if returns_rows { StatementKind::Query } else { StatementKind::Update },
-            schema: if returns_rows { schema } else { Arc::new(Schema::empty()) },
+            kind,
+            schema: match kind {
+                StatementKind::Query | StatementKind::Returning => schema,
+                StatementKind::Update => Arc::new(Schema::empty()),
+            },
             parameters,
             destinations,
             namespace: Arc::clone(namespace),
@@ -201,7 +208,7 @@ impl Engine {
         let plan = literals::fit(plan.replace_params_with_values(&bound.values)?)?;
         let plan = self.analyze(plan)?;
         let schema = wire_schema::of_plan(plan.schema());
-        if prepared.kind == StatementKind::Query && schema != prepared.schema {
+        if prepared.kind != StatementKind::Update && schema != prepared.schema {
             return Err(EngineError::invalid(
                 "the declared types of the parameters do not hold the bound values, and with \
                  their own types the result has other columns; cast the parameters",

@@ -15,6 +15,8 @@ pub enum StatementKind {
     Query,
     /// A count of affected rows: DML, DDL, USE, SET.
     Update,
+    /// DML that gives rows back: each run changes something, none may come unasked.
+    Returning,
 }
 
 /// How a prepared statement runs.

@@ -56,7 +56,7 @@ impl Engine {
     ) -> Result<QueryResult, EngineError> {
         if prepared.kind != StatementKind::Query {
             return Err(EngineError::invalid(format!(
-                "{} returns no rows, run it as an update",
+                "{} is no query, run it as an update",
                 prepared.name()
             )));
         }

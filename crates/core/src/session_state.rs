@@ -79,6 +79,7 @@ pub(crate) fn running(planning: &SessionState) -> SessionState {
         .with_runtime_env(Arc::clone(planning.runtime_env()))
         .with_optimizer_rules(planning.optimizers().to_vec())
         .with_physical_optimizer_rules(planning.physical_optimizers().to_vec())
+        .with_query_planner(Arc::new(kalamdb_tables::WritePlanner))
         // DISTINCT ON becomes this one while it is optimized.
         .with_aggregate_functions(vec![first_value_udaf()])
         .build()

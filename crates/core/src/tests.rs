@@ -17,6 +17,7 @@ use crate::{
 
 mod bounds;
 mod definitions;
+mod upserts;
 
 struct Fixture {
     engine: Arc<Engine>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch, UInt64Array};
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemTable;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -13,7 +14,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Values, cast};
 use futures::StreamExt;
-use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
+use kalamdb_commons::limits::{RETURNED_BYTES_MAX, STATEMENT_ATTEMPTS_MAX};
 use kalamdb_commons::{ErrorKind, Principal};
 use kalamdb_sql::Statement;
 
@@ -21,7 +22,37 @@ use crate::bound_values::{BoundRow, BoundRows};
 use crate::prepared::PreparedPlan;
 use crate::query::{ComputeClock, unbound};
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared, StatementKind, bound_values, definition, view_age};
+use crate::{
+    Engine, EngineError, Prepared, StatementKind, bound_values, definition, view_age, wire_schema,
+};
+
+/// The rows of a statement with RETURNING, which has run and is committed.
+#[derive(Debug)]
+pub struct Returned {
+    /// The schema of every batch, equal to [`Prepared::schema`].
+    pub schema: SchemaRef,
+    /// The rows, in the order of the statement's; those of several executions follow one another.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl Returned {
+    /// The number of rows, which is that of the affected ones.
+    pub fn num_rows(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.num_rows() as u64).sum()
+    }
+
+    /// The bytes the rows need.
+    pub fn byte_len(&self) -> usize {
+        self.batches.iter().map(RecordBatch::get_array_memory_size).sum()
+    }
+}
+
+/// What an execution leaves: the affected rows, and those given back.
+#[derive(Debug, Default)]
+struct Outcome {
+    affected: u64,
+    batches: Vec<RecordBatch>,
+}
 
 /// The first wait before a statement is run again; it doubles, and is jittered.
 const BACKOFF_FIRST: Duration = Duration::from_micros(200);
@@ -29,7 +60,8 @@ const BACKOFF_FIRST: Duration = Duration::from_micros(200);
 impl Engine {
     /// Runs a statement that answers with a count of affected rows. Each execution is atomic
     /// and durable (as its tables are) when this returns. With several bound rows, a single-row
-    /// `INSERT … VALUES` writes them all in one commit; other statements run once per row.
+    /// `INSERT … VALUES` writes them all in one commit; other statements run once per row. What a
+    /// statement with RETURNING gives back is dropped.
     ///
     /// # Errors
     /// `Conflict` when concurrent writers won on every attempt; nothing was written then.
@@ -39,7 +71,7 @@ impl Engine {
         prepared: &Arc<Prepared>,
         bound: Option<&RecordBatch>,
     ) -> Result<u64, EngineError> {
-        if prepared.kind != StatementKind::Update {
+        if prepared.kind == StatementKind::Query {
             return Err(EngineError::invalid(format!(
                 "{} returns rows, run it as a query",
                 prepared.name()
@@ -49,7 +81,9 @@ impl Engine {
             return self.create_table_as(session, prepared, bound).await;
         }
         match &prepared.plan {
-            PreparedPlan::Relational(_) => self.execute_dml(session, prepared, bound).await,
+            PreparedPlan::Relational(_) => {
+                Ok(self.execute_dml(session, prepared, bound).await?.affected)
+            }
             PreparedPlan::SessionChange => definition::change_session(self, session, prepared),
             PreparedPlan::Definition => {
                 let engine = Arc::clone(self);
@@ -62,6 +96,26 @@ impl Engine {
                 Err(EngineError::new(ErrorKind::Internal, "a listing is no update"))
             }
         }
+    }
+
+    /// Runs a statement with RETURNING as [`Engine::execute`] does, and gives back its rows.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`]; `ResourceExhausted` when they are too many bytes.
+    pub async fn execute_returning(
+        self: &Arc<Self>,
+        session: &Session,
+        prepared: &Arc<Prepared>,
+        bound: Option<&RecordBatch>,
+    ) -> Result<Returned, EngineError> {
+        if prepared.kind != StatementKind::Returning {
+            return Err(EngineError::invalid(format!(
+                "this {} gives no rows back",
+                prepared.name()
+            )));
+        }
+        let batches = self.execute_dml(session, prepared, bound).await?.batches;
+        Ok(Returned { schema: Arc::clone(&prepared.schema), batches })
     }
 
     /// Runs every statement of a text in order and adds up the affected rows; stops at the first
@@ -78,7 +132,9 @@ impl Engine {
             let statement = Arc::new(statement);
             let prepared = self.prepare_parsed(session.principal(), &namespace, statement).await?;
             affected += match prepared.kind {
-                StatementKind::Update => self.execute(session, &prepared, None).await?,
+                StatementKind::Update | StatementKind::Returning => {
+                    self.execute(session, &prepared, None).await?
+                }
                 // Rows nobody asked for are still computed: errors in them are errors.
                 StatementKind::Query => {
                     let mut result = self.query(session, &prepared, None, None).await?;
@@ -97,7 +153,7 @@ impl Engine {
         session: &Session,
         prepared: &Arc<Prepared>,
         bound: Option<&RecordBatch>,
-    ) -> Result<u64, EngineError> {
+    ) -> Result<Outcome, EngineError> {
         let run = DmlRun {
             engine: Arc::clone(self),
             principal: session.principal().clone(),
@@ -125,18 +181,36 @@ struct DmlRun {
 }
 
 impl DmlRun {
-    async fn run(self, bound: Option<BoundRows>) -> Result<u64, EngineError> {
+    async fn run(self, bound: Option<BoundRows>) -> Result<Outcome, EngineError> {
         let Some(bound) = bound else {
             return self.retried(None, None).await;
         };
         if bound.num_rows() > 1 && inserts_one_row(&self.prepared.plan) {
-            return self.retried(Some(bound.all()?), None).await;
+            match self.retried(Some(bound.all()?), None).await {
+                // One after the other, each finds the row as the one before it left it.
+                Err(error) if error.affects_a_row_twice() => {}
+                outcome => return outcome,
+            }
         }
-        let mut affected = 0;
+        let mut all = Outcome::default();
+        let mut bytes = 0;
         for row in 0..bound.num_rows() {
-            affected += self.retried(None, Some(&bound.row(row)?)).await?;
+            let one = self.retried(None, Some(&bound.row(row)?)).await?;
+            bytes += one.batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+            if bytes > RETURNED_BYTES_MAX {
+                return Err(EngineError::new(
+                    ErrorKind::ResourceExhausted,
+                    format!(
+                        "RETURNING gives more than {RETURNED_BYTES_MAX} bytes; the rows bound up \
+                         to row {} are written, bind fewer at once",
+                        row + 1
+                    ),
+                ));
+            }
+            all.affected += one.affected;
+            all.batches.extend(one.batches);
         }
-        Ok(affected)
+        Ok(all)
     }
 
     /// Runs one execution until no concurrent writer is in its way.
@@ -144,7 +218,7 @@ impl DmlRun {
         &self,
         rows: Option<&RecordBatch>,
         bound: Option<&BoundRow>,
-    ) -> Result<u64, EngineError> {
+    ) -> Result<Outcome, EngineError> {
         let mut clock = ComputeClock::new(self.timeout);
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1.. {
@@ -176,7 +250,7 @@ impl DmlRun {
         rows: Option<&RecordBatch>,
         bound: Option<&BoundRow>,
         clock: &mut ComputeClock,
-    ) -> Result<u64, EngineError> {
+    ) -> Result<Outcome, EngineError> {
         let (prepared, catalog) = self.engine.refresh(&self.principal, &self.prepared)?;
         let PreparedPlan::Relational(plan) = &prepared.plan else {
             return Err(EngineError::new(ErrorKind::Internal, "the statement has no plan to run"));
@@ -192,11 +266,17 @@ impl DmlRun {
             let start = self.engine.physical_plan(&self.principal, catalog, plan, values, read);
             let runnable = clock.run(start).await??;
             let mut batches = runnable.start()?;
-            let mut affected = 0;
+            let mut outcome = Outcome::default();
             while let Some(batch) = clock.run(batches.next()).await? {
-                affected += count(&batch?);
+                let batch = batch?;
+                if self.prepared.kind == StatementKind::Returning {
+                    outcome.affected += batch.num_rows() as u64;
+                    outcome.batches.push(wire_schema::conform(batch, &self.prepared.schema)?);
+                } else {
+                    outcome.affected += count(&batch);
+                }
             }
-            Ok(affected)
+            Ok(outcome)
         };
         view_age::within(&view, self.engine.settings.view_age_max, work).await
     }
@@ -211,7 +291,8 @@ fn count(batch: &RecordBatch) -> u64 {
         .map_or(0, |counts| counts.iter().flatten().sum())
 }
 
-/// True for `INSERT … VALUES (one row)` whose parameters all stand in that row.
+/// True for `INSERT … VALUES (one row)` whose parameters all stand in that row, and which reads
+/// nothing that another bound row may have written: what is in the way of ON CONFLICT apart.
 fn inserts_one_row(plan: &PreparedPlan) -> bool {
     let PreparedPlan::Relational(plan) = plan else {
         return false;
@@ -221,6 +302,7 @@ fn inserts_one_row(plan: &PreparedPlan) -> bool {
         let mut placeholders = false;
         node.apply_expressions(|expr| {
             placeholders |= expr.exists(|expr| Ok(matches!(expr, Expr::Placeholder(_))))?;
+            elsewhere |= expr.exists(is_subquery)?;
             Ok(TreeNodeRecursion::Continue)
         })?;
         match node {
@@ -230,6 +312,13 @@ fn inserts_one_row(plan: &PreparedPlan) -> bool {
         Ok(TreeNodeRecursion::Continue)
     });
     walked.is_ok() && one_row == 1 && !elsewhere
+}
+
+fn is_subquery(expr: &Expr) -> Result<bool, DataFusionError> {
+    Ok(matches!(
+        expr,
+        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_)
+    ))
 }
 
 /// The plan of [`inserts_one_row`] with its one row of values evaluated for every bound row.

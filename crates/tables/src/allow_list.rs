@@ -10,7 +10,7 @@ use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{DmlStatement, LogicalPlan, TableScan, WriteOp};
 
 use crate::TablesError;
-use crate::dml::{DmlSink, LiteralRows};
+use crate::dml::{DmlSink, LiteralRows, RowsTable, WritePlan};
 use crate::system_tables::SystemTable;
 use crate::table_provider::KalamTable;
 
@@ -49,6 +49,7 @@ fn check_node(node: &LogicalPlan) -> Result<(), TablesError> {
         | LogicalPlan::RecursiveQuery(_) => Ok(()),
         LogicalPlan::TableScan(scan) => check_scan(scan),
         LogicalPlan::Dml(dml) => check_dml(dml),
+        LogicalPlan::Extension(extension) if extension.node.as_any().is::<WritePlan>() => Ok(()),
         LogicalPlan::Extension(extension) => refuse(extension.node.name()),
         LogicalPlan::Copy(_) => refuse("COPY"),
         LogicalPlan::Ddl(ddl) => refuse(ddl.name()),
@@ -63,6 +64,7 @@ fn check_scan(scan: &TableScan) -> Result<(), TablesError> {
         provider.is::<KalamTable>()
             || provider.is::<SystemTable>()
             || provider.is::<LiteralRows>()
+            || provider.is::<RowsTable>()
             || provider.is::<CteWorkTable>()
             || provider.is::<GenerateSeriesTable>()
     });

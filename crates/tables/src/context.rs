@@ -8,7 +8,7 @@ use kalamdb_commons::Principal;
 use kalamdb_sql::CatalogSnapshot;
 use kalamdb_store::ReadView;
 
-use crate::{CheckPlans, ScanPool, TablesError};
+use crate::{CheckPlans, ScanPool, StatementRows, TablesError};
 
 /// Asks everything that works for a statement to stop; checked once per batch.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,8 @@ pub struct StatementContext {
     pub checks: Arc<CheckPlans>,
     /// Set when the client has gone or the time is up.
     pub cancel: CancelFlag,
+    /// What the parts of a changing statement tell each other.
+    pub rows: StatementRows,
 }
 
 impl std::fmt::Debug for StatementContext {
@@ -69,7 +71,8 @@ impl StatementContext {
         scan_pool: Arc<ScanPool>,
         checks: Arc<CheckPlans>,
     ) -> Arc<Self> {
-        Arc::new(Self { view, principal, catalog, scan_pool, checks, cancel: CancelFlag::new() })
+        let (cancel, rows) = (CancelFlag::new(), StatementRows::default());
+        Arc::new(Self { view, principal, catalog, scan_pool, checks, cancel, rows })
     }
 
     /// The context an execution was given.

@@ -116,6 +116,28 @@ pub enum TablesError {
         /// 1-based row that has it again.
         row: u64,
     },
+    /// ON CONFLICT DO UPDATE would change one row for several rows of the statement.
+    #[error(
+        "ON CONFLICT DO UPDATE cannot affect a row a second time: rows {first_row} and {row} of the statement have the key {key} of table {table}; give each key once"
+    )]
+    AffectedTwice {
+        /// `namespace.table`.
+        table: String,
+        /// The key's columns and values.
+        key: String,
+        /// 1-based row that had it first.
+        first_row: u64,
+        /// 1-based row that has it again.
+        row: u64,
+    },
+    /// RETURNING gives back more than is kept for a client.
+    #[error(
+        "RETURNING gives more than {limit_bytes} bytes; leave it out, or split the statement into smaller ones"
+    )]
+    ReturnedTooLarge {
+        /// The bound.
+        limit_bytes: usize,
+    },
     /// More bytes than one statement may write.
     #[error(
         "the statement writes more than {limit_bytes} bytes to table {table}; split it into smaller ones"
@@ -174,8 +196,11 @@ impl TablesError {
             Self::NullValue { .. }
             | Self::CheckViolation { .. }
             | Self::DuplicateKey { .. }
+            | Self::AffectedTwice { .. }
             | Self::DuplicateKeyInStatement { .. } => ErrorKind::ConstraintViolation,
-            Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
+            Self::ReturnedTooLarge { .. } | Self::StatementTooLarge { .. } => {
+                ErrorKind::ResourceExhausted
+            }
             Self::BrokenView { .. } => ErrorKind::FailedPrecondition,
             Self::NotSupported { .. } => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -255,6 +280,11 @@ pub fn sqlstate_of(error: &DataFusionError) -> Option<&'static str> {
         TablesError::Query(_) => None,
         ours => ours.sqlstate(),
     })
+}
+
+/// True when `error` wraps [`TablesError::AffectedTwice`].
+pub fn affects_a_row_twice(error: &DataFusionError) -> bool {
+    matches!(tables_error(error), Some(TablesError::AffectedTwice { .. }))
 }
 
 /// The kind of any error a plan or its planning ends with.

@@ -50,9 +50,10 @@ pub use allow_list::check_plan;
 pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
 pub use dml::{
-    CheckPlans, StoredParameter, check_constraints, check_defaults, encode_batches, insert_batches,
+    CheckPlans, StatementRows, StoredParameter, WritePlanner, check_constraints, check_defaults,
+    encode_batches, insert_batches,
 };
-pub use error::{TablesError, conflict_of, kind_of, sqlstate_of};
+pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, sqlstate_of};
 pub use functions::scalar_functions;
 pub use planner::{
     MergedOrder, OnePartition, PlannedView, exact_decimal, plan_dml, plan_query, plan_statement,

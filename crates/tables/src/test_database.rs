@@ -15,7 +15,7 @@ use kalamdb_sql::{Catalog, Statement, TableEntry};
 use kalamdb_store::{Store, StoreOptions};
 
 use crate::{
-    CheckPlans, ScanPool, StatementContext, catalog_list, check_plan, plan_statement,
+    CheckPlans, ScanPool, StatementContext, WritePlanner, catalog_list, check_plan, plan_statement,
     scalar_functions,
 };
 
@@ -48,8 +48,10 @@ impl Database {
         let options = config.options_mut();
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.time_zone = Some(String::from("UTC"));
-        let mut template =
-            SessionStateBuilder::new_with_default_features().with_config(config).build();
+        let mut template = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_query_planner(Arc::new(WritePlanner))
+            .build();
         for function in scalar_functions(Arc::new(SystemClock)) {
             let name = function.name().to_owned();
             use datafusion::execution::FunctionRegistry;

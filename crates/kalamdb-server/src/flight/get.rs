@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use kalamdb_commons::ErrorKind;
-use kalamdb_core::{PinnedView, Prepared, QueryResult, StatementKind};
+use kalamdb_core::{PinnedView, Prepared, QueryResult, Returned, StatementKind};
 use prost::Message;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -21,6 +21,7 @@ use super::context::RequestContext;
 use super::encode::{self, FlightEncoder};
 use super::request::Wanted;
 use super::sessions::SessionKey;
+use super::statements::RowSource;
 use super::tickets::Redeemed;
 use super::{Shared, info, statements};
 use crate::status;
@@ -68,6 +69,11 @@ async fn run(
             let affected = statements::execute(shared, context, prepared, parameters).await?;
             Ok(update_outcome(affected))
         }
+        StatementKind::Returning => {
+            let returned = statements::execute_returning(shared, context, prepared, parameters);
+            let returned = Arc::new(returned.await?);
+            Ok(rows_there(shared, context, &returned, CancellationToken::new()))
+        }
         StatementKind::Query => {
             fetch(shared, context, prepared, parameters, None, CancellationToken::new()).await
         }
@@ -86,8 +92,24 @@ async fn fetch_registered(
         )
     })?;
     let cancel = statement.cancel.child_token();
-    let (prepared, parameters) = (&statement.prepared, statement.parameters.as_ref());
-    fetch(shared, context, prepared, parameters, Some(&statement.view), cancel).await
+    match &statement.source {
+        RowSource::Query { prepared, parameters, view } => {
+            fetch(shared, context, prepared, parameters.as_ref(), Some(view), cancel).await
+        }
+        RowSource::Returned(returned) => Ok(rows_there(shared, context, returned, cancel)),
+    }
+}
+
+/// The rows a statement has given back already.
+fn rows_there(
+    shared: &Arc<Shared>,
+    context: &RequestContext,
+    returned: &Returned,
+    cancel: CancellationToken,
+) -> FlightDataStream {
+    let batches = stream::iter(returned.batches.clone().into_iter().map(Ok)).boxed();
+    let result = QueryResult { schema: Arc::clone(&returned.schema), batches };
+    result_stream(shared, context, result, cancel)
 }
 
 async fn fetch(
@@ -105,7 +127,16 @@ async fn fetch(
             .await
             .map_err(|error| status::from_engine(&error))
     });
-    let QueryResult { schema, batches } = query.await?;
+    Ok(result_stream(shared, context, query.await?, cancel))
+}
+
+fn result_stream(
+    shared: &Arc<Shared>,
+    context: &RequestContext,
+    result: QueryResult,
+    cancel: CancellationToken,
+) -> FlightDataStream {
+    let QueryResult { schema, batches } = result;
     let encoder = FlightEncoder::new(schema, batches, Bytes::new());
     let running = Running {
         shared: Arc::clone(shared),
@@ -119,7 +150,7 @@ async fn fetch(
         running,
     };
     metrics::gauge!("kalamdb_flight_results_open").increment(1.0);
-    Ok(stream.boxed())
+    stream.boxed()
 }
 
 /// The messages of one batch that is there already.

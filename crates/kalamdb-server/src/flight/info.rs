@@ -19,7 +19,8 @@ use super::statements::{self, PreparedStatement};
 use super::{Shared, encode};
 use crate::status;
 
-/// How to fetch what the descriptor asks for. An update asked for on this way runs here, once.
+/// How to fetch what the descriptor asks for. An update or RETURNING asked for on
+/// this way runs here, once.
 pub async fn get_flight_info(
     shared: &Shared,
     context: &RequestContext,

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo};
 use kalamdb_commons::ErrorKind;
-use kalamdb_core::{PinnedView, Prepared, StatementKind};
+use kalamdb_core::{PinnedView, Prepared, Returned, StatementKind};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -32,17 +32,29 @@ const PLAN_BYTES: usize = 4 << 10;
 /// How much larger than its text a plan is, roughly.
 const PLAN_BYTES_PER_TEXT_BYTE: usize = 16;
 
-/// A planned statement with its parameters, ready to run.
+/// What a ticket can be redeemed for.
 #[derive(Debug)]
 pub struct Statement {
-    /// The plan.
-    pub prepared: Arc<Prepared>,
-    /// One execution for each row.
-    pub parameters: Option<RecordBatch>,
-    /// What it reads, however often its ticket is redeemed.
-    pub view: PinnedView,
+    /// Where the rows come from.
+    pub source: RowSource,
     /// Ends every running execution.
     pub cancel: CancellationToken,
+}
+
+/// Where the rows of a ticket come from, however often it is redeemed.
+#[derive(Debug)]
+pub enum RowSource {
+    /// A query that runs each time.
+    Query {
+        /// The plan.
+        prepared: Arc<Prepared>,
+        /// One execution for each row.
+        parameters: Option<RecordBatch>,
+        /// What it reads.
+        view: PinnedView,
+    },
+    /// What a statement with RETURNING has given back.
+    Returned(Arc<Returned>),
 }
 
 /// A statement a client has prepared.
@@ -73,7 +85,7 @@ pub fn weight(prepared: &Prepared, parameters: Option<&RecordBatch>) -> usize {
         + parameters.map_or(0, RecordBatch::get_array_memory_size)
 }
 
-/// Runs an update now, or registers a query to be run when its rows are fetched; either way the
+/// Runs a change now, keeping what it returns, or registers a query to be run when its rows are fetched; either way the
 /// answer tells the client how to go on.
 pub async fn flight_info(
     shared: &Shared,
@@ -90,8 +102,22 @@ pub async fn flight_info(
         }
         StatementKind::Query => {
             refuse_unbound(&prepared, parameters.as_ref())?;
-            let handle = register(shared, context, &prepared, parameters)?;
+            let bytes = weight(&prepared, parameters.as_ref());
+            let view = shared.engine.pin().map_err(|error| status::from_engine(&error))?;
+            let prepared = Arc::clone(&prepared);
+            let source = RowSource::Query { prepared, parameters, view };
+            let handle = register(shared, context, bytes, source);
             (shared.tickets.for_statement(owner, &handle), -1)
+        }
+        StatementKind::Returning => {
+            refuse_unbound(&prepared, parameters.as_ref())?;
+            let returned =
+                execute_returning(shared, context, &prepared, parameters.as_ref()).await?;
+            let rows = count(returned.num_rows());
+            let bytes = weight(&prepared, None).saturating_add(returned.byte_len());
+            let source = RowSource::Returned(Arc::new(returned));
+            let handle = register(shared, context, bytes, source);
+            (shared.tickets.for_statement(owner, &handle), rows)
         }
     };
     info(prepared.schema(), descriptor, issued).map(|info| info.with_total_records(total_records))
@@ -115,6 +141,23 @@ pub async fn execute(
     Ok(count(affected))
 }
 
+/// Executes a statement with RETURNING once for each bound row; the rows of all.
+pub async fn execute_returning(
+    shared: &Shared,
+    context: &RequestContext,
+    prepared: &Arc<Prepared>,
+    parameters: Option<&RecordBatch>,
+) -> Result<Returned, Status> {
+    encode::guarded_call(async {
+        shared
+            .engine
+            .execute_returning(&context.session, prepared, parameters)
+            .await
+            .map_err(|error| status::from_engine(&error))
+    })
+    .await
+}
+
 /// A count as the protocol carries it.
 pub fn count(affected: u64) -> i64 {
     i64::try_from(affected).unwrap_or(i64::MAX)
@@ -136,25 +179,9 @@ fn info(
         })
 }
 
-fn register(
-    shared: &Shared,
-    context: &RequestContext,
-    prepared: &Arc<Prepared>,
-    parameters: Option<RecordBatch>,
-) -> Result<Handle, Status> {
-    let bytes = weight(prepared, parameters.as_ref());
-    let statement = Statement {
-        prepared: Arc::clone(prepared),
-        parameters,
-        view: shared.engine.pin().map_err(|error| status::from_engine(&error))?,
-        cancel: CancellationToken::new(),
-    };
-    Ok(shared.statements.insert(
-        &context.principal.user_id,
-        &context.session_key,
-        bytes,
-        Arc::new(statement),
-    ))
+fn register(shared: &Shared, context: &RequestContext, bytes: usize, source: RowSource) -> Handle {
+    let statement = Arc::new(Statement { source, cancel: CancellationToken::new() });
+    shared.statements.insert(&context.principal.user_id, &context.session_key, bytes, statement)
 }
 
 fn refuse_unbound(prepared: &Prepared, parameters: Option<&RecordBatch>) -> Result<(), Status> {

@@ -52,7 +52,7 @@ const REFUSED: [(&str, &str); 42] = [
     ("PRAGMA", ""),
     ("PREPARE", "prepared statements belong to the protocol"),
     ("RENAME", ""),
-    ("REPLACE", "use DELETE and INSERT"),
+    ("REPLACE", "use INSERT … ON CONFLICT DO UPDATE SET …"),
     ("REVOKE", "use ALTER USER … ROLE"),
     ("ROLLBACK", "every statement is atomic by itself"),
     ("SAVEPOINT", "every statement is atomic by itself"),

@@ -7,13 +7,14 @@ use datafusion::sql::sqlparser::ast::{
     self, AssignmentTarget, Expr, FromTable, Ident, ObjectName, Query, SetExpr,
     Statement as AstStatement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, With,
 };
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::TableName;
 use crate::error::SqlError;
 use crate::parse::names::{quote_name, stored_name};
+use crate::parse::on_conflict::on_conflict;
 use crate::parse::query_guard::{check_dml, check_dml_with_queries};
-use crate::parse::reader::{Reader, is_word};
+use crate::parse::reader::Reader;
 use crate::parse::statement::{
     Assignment, DeleteStatement, InsertSource, InsertStatement, Statement, UpdateStatement,
 };
@@ -22,7 +23,6 @@ use crate::parse::statement::{
 pub(crate) fn insert(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
-    refuse_insert_alias(reader)?;
     let mut parsed = reader.parse_with(|parser| parser.parse_insert(token))?;
     check_dml(&mut parsed).map_err(|error| error.at(position))?;
     let AstStatement::Insert(insert) = parsed else {
@@ -31,35 +31,31 @@ pub(crate) fn insert(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     insert_statement(insert).map_err(|error| error.at(position))
 }
 
-/// INSERT INTO t AS x: sqlparser would say that it expects VALUES in its place.
-fn refuse_insert_alias(reader: &Reader<'_>) -> Result<(), SqlError> {
-    if !is_word(reader.peek(), "INTO") {
-        return Ok(());
-    }
-    let mut next = 1 + usize::from(is_word(reader.peek_nth(1), "TABLE"));
-    next += 1;
-    while matches!(reader.peek_nth(next), Token::Period) {
-        next += 2;
-    }
-    if is_word(reader.peek_nth(next), "AS") {
-        return Err(reader.unsupported("an alias in INSERT", "leave it out"));
-    }
-    Ok(())
+/// The other systems' ways of saying ON CONFLICT.
+fn refuse_other_upserts(insert: &ast::Insert) -> Result<(), SqlError> {
+    use ast::SqliteOnConflict::{Ignore, Replace};
+    let nothing = "use INSERT … ON CONFLICT DO NOTHING";
+    let update = "use INSERT … ON CONFLICT DO UPDATE SET …";
+    let (what, advice) = match (&insert.or, insert.ignore) {
+        (Some(Ignore), _) => ("INSERT OR IGNORE", nothing),
+        (Some(Replace), _) => ("INSERT OR REPLACE", update),
+        (Some(_), _) => ("INSERT OR …", "use INSERT … ON CONFLICT"),
+        (None, true) => ("INSERT IGNORE", nothing),
+        (None, false) => return Ok(()),
+    };
+    Err(SqlError::unsupported(what, advice))
 }
 
 fn insert_statement(insert: ast::Insert) -> Result<Statement, SqlError> {
+    refuse_other_upserts(&insert)?;
     let refused = [
-        (insert.or.is_some(), "INSERT OR …"),
-        (insert.ignore, "INSERT IGNORE"),
         (insert.overwrite, "INSERT OVERWRITE"),
         (insert.replace_into, "REPLACE INTO"),
         (insert.priority.is_some(), "INSERT with a priority"),
         (insert.partitioned.is_some() || !insert.after_columns.is_empty(), "INSERT … PARTITION"),
-        (insert.on.is_some(), "INSERT … ON CONFLICT"),
-        (insert.returning.is_some(), "INSERT … RETURNING"),
         (insert.output.is_some(), "INSERT … OUTPUT"),
         (!insert.assignments.is_empty(), "INSERT … SET"),
-        (insert.insert_alias.is_some() || insert.table_alias.is_some(), "an alias in INSERT"),
+        (insert.insert_alias.is_some() || insert.table_alias.is_some(), "an alias after VALUES"),
         (insert.settings.is_some() || insert.format_clause.is_some(), "INSERT … FORMAT"),
         (insert.multi_table_insert_type.is_some(), "INSERT into several tables"),
     ];
@@ -76,7 +72,14 @@ fn insert_statement(insert: ast::Insert) -> Result<Statement, SqlError> {
         None => return Err(SqlError::invalid("INSERT lacks VALUES or a query")),
     };
     let table = TableName::from_ast(table)?;
-    Ok(Statement::Insert(Box::new(InsertStatement { table, columns, source })))
+    Ok(Statement::Insert(Box::new(InsertStatement {
+        on_conflict: insert.on.map(|on| on_conflict(on, &table)).transpose()?,
+        table,
+        alias: None,
+        columns,
+        source,
+        returning: insert.returning.unwrap_or_default(),
+    })))
 }
 
 /// `UPDATE t [AS a] SET c = e, … [FROM …] [WHERE …] [ORDER BY …] [LIMIT n]`.
@@ -84,6 +87,9 @@ pub(crate) fn update(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
     let mut parsed = reader.parse_with(|parser| parser.parse_update(token))?;
+    if let AstStatement::Update(update) = &mut parsed {
+        returning_at_the_end(reader, &mut update.returning)?;
+    }
     check_dml(&mut parsed).map_err(|error| error.at(position))?;
     let AstStatement::Update(update) = parsed else {
         return Err(reader.unsupported("this form of UPDATE", "use UPDATE … SET … WHERE"));
@@ -94,7 +100,6 @@ pub(crate) fn update(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 fn update_statement(update: ast::Update) -> Result<Statement, SqlError> {
     let before_set = matches!(update.from, Some(UpdateTableFromKind::BeforeSet(_)));
     let refused = [
-        (update.returning.is_some(), "UPDATE … RETURNING"),
         (update.output.is_some(), "UPDATE … OUTPUT"),
         (update.or.is_some(), "UPDATE OR …"),
         (before_set, "UPDATE … FROM before SET"),
@@ -120,11 +125,26 @@ fn update_statement(update: ast::Update) -> Result<Statement, SqlError> {
         order_by: update.order_by,
         limit: update.limit,
         with: None,
+        returning: update.returning.unwrap_or_default(),
     })))
 }
 
+/// RETURNING after ORDER BY and LIMIT; sqlparser looks for it before them only.
+fn returning_at_the_end(
+    reader: &mut Reader<'_>,
+    returning: &mut Option<Vec<ast::SelectItem>>,
+) -> Result<(), SqlError> {
+    if returning.is_none() && reader.eat_word("RETURNING") {
+        let items = |parser: &mut Parser<'_>| {
+            parser.parse_comma_separated(|parser| parser.parse_select_item())
+        };
+        *returning = Some(reader.parse_with(items)?);
+    }
+    Ok(())
+}
+
 /// `c = e` and `(c, d) = (e, f)`.
-fn assign(
+pub(crate) fn assign(
     assignment: ast::Assignment,
     table: &TableName,
     alias: Option<&Ident>,
@@ -166,6 +186,9 @@ pub(crate) fn delete(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let position = reader.position();
     let token = reader.next();
     let mut parsed = reader.parse_with(|parser| parser.parse_delete(token))?;
+    if let AstStatement::Delete(delete) = &mut parsed {
+        returning_at_the_end(reader, &mut delete.returning)?;
+    }
     check_dml(&mut parsed).map_err(|error| error.at(position))?;
     let AstStatement::Delete(delete) = parsed else {
         return Err(reader.unsupported("this form of DELETE", "use DELETE FROM … WHERE"));
@@ -175,7 +198,6 @@ pub(crate) fn delete(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 
 fn delete_statement(delete: ast::Delete) -> Result<Statement, SqlError> {
     let refused = [
-        (delete.returning.is_some(), "DELETE … RETURNING"),
         (delete.output.is_some(), "DELETE … OUTPUT"),
         (!delete.tables.is_empty(), "DELETE from several tables"),
     ];
@@ -193,6 +215,7 @@ fn delete_statement(delete: ast::Delete) -> Result<Statement, SqlError> {
         order_by: delete.order_by,
         limit: delete.limit,
         with: None,
+        returning: delete.returning.unwrap_or_default(),
     })))
 }
 
@@ -295,7 +318,7 @@ fn column_name(
     }
 }
 
-fn refuse_repeated(columns: &[String]) -> Result<(), SqlError> {
+pub(crate) fn refuse_repeated(columns: &[String]) -> Result<(), SqlError> {
     let mut seen = HashSet::with_capacity(columns.len());
     match columns.iter().find(|column| !seen.insert(column.as_str())) {
         Some(column) => Err(SqlError::invalid(format!(

@@ -11,8 +11,10 @@ mod dialect;
 mod dispatch;
 mod dml;
 mod explain;
+mod insert_target;
 mod names;
 mod namespaces;
+mod on_conflict;
 mod options;
 mod placeholders;
 mod query_guard;
@@ -42,10 +44,10 @@ pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
 pub use reader::NESTING_MAX;
 pub use show_create_table::{show_create_table, show_create_view};
 pub use statement::{
-    AlterUser, Assignment, CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateUser,
-    CreateView, DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement,
-    NamespaceChange, NewColumn, ParsedStatement, Password, SessionSetting, Statement,
-    UpdateStatement,
+    AlterUser, Assignment, CommentObject, ConflictAction, CreateTable, CreateTableAs,
+    CreateTableLike, CreateUser, CreateView, DeleteStatement, Explain, ExplainFormat, InsertSource,
+    InsertStatement, NamespaceChange, NewColumn, OnConflict, ParsedStatement, Password,
+    SessionSetting, Statement, UpdateStatement,
 };
 pub use users::parse_statement_timeout;
 
@@ -84,6 +86,7 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     for mut part in split::split(sql)? {
         complexity::check_complexity(&part.tokens)?;
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
+        let alias = insert_target::take_alias(&mut part.tokens);
         let dialect = KalamDialect::for_tokens(part.tokens.len());
         let begins = part.tokens.first().map(|token| token.span.start);
         let mut reader = reader::Reader::new(&dialect, part.tokens);
@@ -91,6 +94,9 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         reader.expect_end()?;
         if let Statement::CreateView(view) = &mut statement {
             view.text = split::text_from(&part.text, begins, view.query_begins);
+        }
+        if let Some(alias) = alias {
+            insert_target::set_alias(&mut statement, alias)?;
         }
         dispatch::check_parameters(&statement, parameter_count)?;
         statements.push(ParsedStatement { statement, text: part.text, parameter_count });

@@ -177,7 +177,8 @@ pub enum Statement {
 }
 
 impl Statement {
-    /// True for statements whose answer is rows; false for those whose answer is a count.
+    /// True for statements whose answer is rows (RETURNING included); false for those whose
+    /// answer is a count.
     pub fn returns_rows(&self) -> bool {
         match self {
             Self::Query(_)
@@ -191,10 +192,8 @@ impl Statement {
             | Self::ShowCreateTable { .. }
             | Self::ShowUsers
             | Self::ShowSetting { .. } => true,
-            Self::Insert(_)
-            | Self::Update(_)
-            | Self::Delete(_)
-            | Self::CreateNamespace { .. }
+            Self::Insert(_) | Self::Update(_) | Self::Delete(_) => !self.returning().is_empty(),
+            Self::CreateNamespace { .. }
             | Self::AlterNamespace { .. }
             | Self::CommentOn { .. }
             | Self::DropNamespace { .. }
@@ -210,6 +209,16 @@ impl Statement {
             | Self::DropUser { .. }
             | Self::Use { .. }
             | Self::Set { .. } => false,
+        }
+    }
+
+    /// What a changing statement gives back of the rows it changed; empty: a count.
+    pub fn returning(&self) -> &[ast::SelectItem] {
+        match self {
+            Self::Insert(insert) => &insert.returning,
+            Self::Update(update) => &update.returning,
+            Self::Delete(delete) => &delete.returning,
+            _ => &[],
         }
     }
 
@@ -281,15 +290,44 @@ pub enum ExplainFormat {
     Graphviz,
 }
 
-/// INSERT INTO table [(columns)] source.
+/// INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
 #[derive(Debug, Clone)]
 pub struct InsertStatement {
     /// The target.
     pub table: TableName,
+    /// The name the target goes by in ON CONFLICT and RETURNING, when given one.
+    pub alias: Option<ast::Ident>,
     /// Target columns in the order of the source's; empty: all declared columns.
     pub columns: Vec<String>,
     /// Where the rows come from.
     pub source: InsertSource,
+    /// What becomes of rows whose key is taken; `None`: they are an error.
+    pub on_conflict: Option<OnConflict>,
+    /// What is given back of each row inserted or updated; empty: a count.
+    pub returning: Vec<ast::SelectItem>,
+}
+
+/// `ON CONFLICT [(columns)] DO …`.
+#[derive(Debug, Clone)]
+pub struct OnConflict {
+    /// The columns whose values must differ, as stored; `None` when not said.
+    pub columns: Option<Vec<String>>,
+    /// What becomes of a row whose key is taken.
+    pub action: ConflictAction,
+}
+
+/// What ON CONFLICT does with a row whose key is taken.
+#[derive(Debug, Clone)]
+pub enum ConflictAction {
+    /// The row is left out.
+    Nothing,
+    /// The row that has the key is changed.
+    Update {
+        /// What is set; each column at most once.
+        assignments: Vec<Assignment>,
+        /// Which rows; `None` is all of them.
+        predicate: Option<ast::Expr>,
+    },
 }
 
 /// Where INSERT takes its rows from.
@@ -311,7 +349,7 @@ pub struct Assignment {
     pub value: ast::Expr,
 }
 
-/// [WITH …] UPDATE table SET … [FROM …] [WHERE …] [ORDER BY …] [LIMIT n].
+/// [WITH …] UPDATE table SET … [FROM …] [WHERE …] [ORDER BY …] [LIMIT n] [RETURNING …].
 #[derive(Debug, Clone)]
 pub struct UpdateStatement {
     /// The target.
@@ -330,9 +368,11 @@ pub struct UpdateStatement {
     pub limit: Option<ast::Expr>,
     /// The queries in front of the statement.
     pub with: Option<ast::With>,
+    /// What is given back of each row changed, as it is then; empty: a count.
+    pub returning: Vec<ast::SelectItem>,
 }
 
-/// [WITH …] DELETE FROM table [USING …] [WHERE …] [ORDER BY …] [LIMIT n].
+/// [WITH …] DELETE FROM table [USING …] [WHERE …] [ORDER BY …] [LIMIT n] [RETURNING …].
 #[derive(Debug, Clone)]
 pub struct DeleteStatement {
     /// The target.
@@ -349,6 +389,8 @@ pub struct DeleteStatement {
     pub limit: Option<ast::Expr>,
     /// The queries in front of the statement.
     pub with: Option<ast::With>,
+    /// What is given back of each row deleted, as it was; empty: a count.
+    pub returning: Vec<ast::SelectItem>,
 }
 
 /// CREATE [USER | SHARED | STREAM] TABLE.

@@ -21,10 +21,10 @@ const QUEUE_RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// full; `Unavailable` when writes are stopped.
 pub(super) async fn commit(
     view: &ReadView,
-    changes: RowChanges,
+    changes: Vec<RowChanges>,
     cancel: &CancelFlag,
 ) -> Result<CommitReceipt, TablesError> {
-    let request = CommitRequest { changes: vec![changes], ..CommitRequest::default() };
+    let request = CommitRequest { changes, ..CommitRequest::default() };
     submit(view, request, cancel).await
 }
 

@@ -12,23 +12,24 @@ use kalamdb_store::{
 
 use super::assign::AssignColumn;
 use super::checks::TableChecks;
+use super::upsert::OrderedChanges;
 use crate::TablesError;
 
 /// Keys looked up in one call.
-const LOOKUP_KEYS_MAX: usize = 8192;
+pub(super) const LOOKUP_KEYS_MAX: usize = 8192;
 
 /// Gathers the rows of one INSERT or ingest.
 pub(super) struct InsertWriter {
-    entry: Arc<TableEntry>,
-    owner: Option<UserId>,
-    view: Arc<ReadView>,
+    pub(super) entry: Arc<TableEntry>,
+    pub(super) owner: Option<UserId>,
+    pub(super) view: Arc<ReadView>,
     generation: Generation,
-    columns: Vec<Arc<AssignColumn>>,
-    checks: Arc<TableChecks>,
-    keys: ByteRows,
-    rows: ByteRows,
+    pub(super) columns: Vec<Arc<AssignColumn>>,
+    pub(super) checks: Arc<TableChecks>,
+    pub(super) keys: ByteRows,
+    pub(super) rows: ByteRows,
     /// Every key so far is greater than the one before it: none can be there twice.
-    ascending: bool,
+    pub(super) ascending: bool,
 }
 
 impl InsertWriter {
@@ -101,20 +102,21 @@ impl InsertWriter {
     ///
     /// # Errors
     /// A key that exists, or that the statement has twice.
-    pub(super) fn finish(mut self) -> Result<RowChanges, TablesError> {
-        let mut old = ByteRows::new();
+    pub(super) fn finish(mut self) -> Result<OrderedChanges, TablesError> {
+        let (mut old, mut order) = (ByteRows::new(), None);
         if !self.entry.definition.has_hidden_key() {
-            let order = if self.ascending { None } else { Some(self.sort()?) };
+            order = if self.ascending { None } else { Some(self.sort()?) };
             old = self.replaced_tombstones(order.as_deref())?;
         }
-        Ok(RowChanges {
+        let changes = RowChanges {
             layout: Arc::clone(&self.entry.layout),
             owner: self.owner,
             op: ChangeOp::Insert,
             keys: self.keys,
             rows: self.rows,
             old,
-        })
+        };
+        Ok(OrderedChanges { changes, order })
     }
 
     /// Puts the rows into key order, which the store writes fastest. Returns where each row
@@ -182,11 +184,15 @@ impl InsertWriter {
 
     /// The key of a gathered row as `(id = 5, name = x)`.
     fn key_text(&self, row: usize) -> Result<String, TablesError> {
+        self.key_text_of(self.keys.get(row), self.rows.get(row))
+    }
+
+    /// The key of a row in the same form.
+    pub(super) fn key_text_of(&self, key: &[u8], row: &[u8]) -> Result<String, TablesError> {
         let layout = &self.entry.layout;
         let positions = self.entry.definition.key_positions();
         let mut builder = BatchBuilder::new(Arc::clone(layout), &positions)?;
-        let key = self.keys.get(row);
-        builder.append(layout.prefix_len(key)?, key, self.rows.get(row))?;
+        builder.append(layout.prefix_len(key)?, key, row)?;
         let batch = builder.finish()?;
         let options = FormatOptions::default();
         let mut parts = Vec::with_capacity(positions.len());
@@ -200,7 +206,7 @@ impl InsertWriter {
 }
 
 /// The rows in ascending order of their keys. Equal keys stay in the order they came in.
-fn sorted_order(keys: &ByteRows) -> Vec<usize> {
+pub(super) fn sorted_order(keys: &ByteRows) -> Vec<usize> {
     let shared = shared_prefix(keys);
     // Most keys differ within the 8 bytes after what they share: comparing these as one number
     // spares the way to the keys.

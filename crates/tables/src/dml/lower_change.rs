@@ -1,23 +1,28 @@
 //! UPDATE and DELETE as one source query over the wide table: where each row is, what it is now,
 //! and what it becomes.
 
+use std::sync::Arc;
+
 use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
     SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, With,
 };
-use kalamdb_commons::TableType;
-use kalamdb_sql::{DeleteStatement, TableEntry, TableName, UpdateStatement};
+use kalamdb_commons::{TableDefinition, TableType};
+use kalamdb_sql::{Assignment, DeleteStatement, TableEntry, TableName, UpdateStatement};
 
 use super::append_only;
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
 use super::lower_insert::{into_sink, target_position};
+use super::lower_returning::plan_returning;
 use super::set_returning;
 use super::sink::Write;
+use super::statement_rows::RowsOf;
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;
+use super::write_plan::{OnTaken, WritePlan, WriteSpec};
 use crate::TablesError;
 use crate::planner::{PlanContext, empty_select, mark_source, mark_source_with_deleted, query_of};
 
@@ -29,27 +34,7 @@ pub(crate) fn plan_update(
     let entry = context.names().resolve_target(&update.table)?;
     append_only::refuse_change(&entry, "UPDATE")?;
     let definition = &entry.definition;
-    let keys = definition.key_positions();
-    let mut new_values: Vec<Option<Expr>> = definition.columns.iter().map(|_| None).collect();
-    for assignment in &update.assignments {
-        let position = target_position(definition, &assignment.column)?;
-        if keys.contains(&position) {
-            return Err(TablesError::invalid(format!(
-                "column {} belongs to the primary key of {} and cannot be updated, insert a new \
-                 row and delete the old one",
-                assignment.column,
-                definition.qualified_name()
-            ))
-            .into());
-        }
-        new_values[position] = Some(if kalamdb_sql::is_default_keyword(&assignment.value) {
-            default_expr(&definition.columns[position])?
-        } else {
-            set_returning::refuse(&assignment.value, &assignment.column)?;
-            assignment.value.clone()
-        });
-    }
-
+    let new_values = new_values(definition, &update.assignments)?;
     let target = Target { name: &update.table, alias: update.alias.as_ref() };
     let mut items = location_and_image(&entry, &target);
     let mut columns = vec![None; items.len()];
@@ -73,7 +58,10 @@ pub(crate) fn plan_update(
     let source = type_parameters(source.plan(context)?, &columns)?;
     let source = compute_reals_wide(source, &columns)?;
     let write = Write::Update { repeated: !update.from.is_empty() };
-    Ok(into_sink(entry, write, source))
+    let items = &update.returning;
+    let returning =
+        plan_returning(context, &entry, &target, RowsOf::Written, items, update.with.as_ref())?;
+    into_write(entry, write, source, returning)
 }
 
 /// Plans DELETE.
@@ -95,7 +83,52 @@ pub(crate) fn plan_delete(
     };
     let source = source.plan(context)?;
     let write = Write::Delete { repeated: !delete.using.is_empty() };
-    Ok(into_sink(entry, write, source))
+    let items = &delete.returning;
+    let returning =
+        plan_returning(context, &entry, &target, RowsOf::Deleted, items, delete.with.as_ref())?;
+    into_write(entry, write, source, returning)
+}
+
+/// The statement: a plain sink, or one that gives rows back.
+fn into_write(
+    entry: Arc<TableEntry>,
+    write: Write,
+    source: LogicalPlan,
+    returning: Option<LogicalPlan>,
+) -> Result<LogicalPlan> {
+    if returning.is_none() {
+        return Ok(into_sink(entry, write, source));
+    }
+    let spec = WriteSpec { entry, write, on_taken: OnTaken::Refuse, returning: true };
+    WritePlan::plan(spec, source, None, returning)
+}
+
+/// What the declared columns are set to; `None` for those that stay.
+pub(super) fn new_values(
+    definition: &TableDefinition,
+    assignments: &[Assignment],
+) -> Result<Vec<Option<Expr>>> {
+    let keys = definition.key_positions();
+    let mut new_values: Vec<Option<Expr>> = definition.columns.iter().map(|_| None).collect();
+    for assignment in assignments {
+        let position = target_position(definition, &assignment.column)?;
+        if keys.contains(&position) {
+            return Err(TablesError::invalid(format!(
+                "column {} belongs to the primary key of {} and cannot be updated, insert a new \
+                 row and delete the old one",
+                assignment.column,
+                definition.qualified_name()
+            ))
+            .into());
+        }
+        new_values[position] = Some(if kalamdb_sql::is_default_keyword(&assignment.value) {
+            default_expr(&definition.columns[position])?
+        } else {
+            set_returning::refuse(&assignment.value, &assignment.column)?;
+            assignment.value.clone()
+        });
+    }
+    Ok(new_values)
 }
 
 /// Plans TRUNCATE. A SHARED table's rows go at once, however many there are; of a USER table the
@@ -116,9 +149,10 @@ pub(crate) fn plan_truncate(context: &PlanContext<'_>, table: &TableName) -> Res
 }
 
 /// The table a statement changes, as the statement names it.
-struct Target<'a> {
-    name: &'a TableName,
-    alias: Option<&'a Ident>,
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) name: &'a TableName,
+    pub(super) alias: Option<&'a Ident>,
 }
 
 impl Target<'_> {
@@ -131,7 +165,7 @@ impl Target<'_> {
     }
 
     /// A column of the target, qualified.
-    fn column(&self, name: &str) -> Expr {
+    pub(super) fn column(&self, name: &str) -> Expr {
         let mut parts = match self.alias {
             Some(alias) => vec![alias.clone()],
             None => self.name_parts(),
@@ -140,8 +174,8 @@ impl Target<'_> {
         Expr::CompoundIdentifier(parts)
     }
 
-    /// The target in FROM, read with locations and images.
-    fn factor(&self, mark: fn(&mut ObjectName)) -> TableFactor {
+    /// The target in FROM, its name marked.
+    pub(super) fn factor(&self, mark: impl FnOnce(&mut ObjectName)) -> TableFactor {
         let parts = self.name_parts().into_iter().map(ObjectNamePart::Identifier);
         let mut name = ObjectName(parts.collect());
         mark(&mut name);

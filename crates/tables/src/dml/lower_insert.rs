@@ -15,9 +15,14 @@ use kalamdb_sql::{InsertSource, InsertStatement, ObjectKind, TableEntry, not_fou
 
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
+use super::lower_change::Target;
+use super::lower_conflict::plan_conflict;
+use super::lower_returning::plan_returning;
 use super::sink::{DmlSink, Write};
+use super::statement_rows::RowsOf;
 use super::values::{ValuesColumn, as_assigned, plan_values, type_parameters};
 use super::wide_reals::compute_reals_wide;
+use super::write_plan::{OnTaken, WritePlan, WriteSpec};
 use crate::TablesError;
 use crate::planner::{PlanContext, full_reference};
 
@@ -41,7 +46,25 @@ pub(crate) fn plan_insert(
     };
     let projection = declared_columns(context, definition, &targets, &source)?;
     let source = LogicalPlan::Projection(Projection::try_new(projection, Arc::new(source))?);
-    Ok(into_sink(entry, Write::Insert, source))
+    let target = Target { name: &insert.table, alias: insert.alias.as_ref() };
+    let items = &insert.returning;
+    // The queries in front of the statement stand there too.
+    let with = match &insert.source {
+        InsertSource::Query(query) => query.with.as_ref(),
+        InsertSource::DefaultValues => None,
+    };
+    let returning = plan_returning(context, &entry, &target, RowsOf::Written, items, with)?;
+    let (on_taken, conflict) = match &insert.on_conflict {
+        None if returning.is_none() => return Ok(into_sink(entry, Write::Insert, source)),
+        None => (OnTaken::Refuse, None),
+        Some(on_conflict) => match plan_conflict(context, &entry, &target, on_conflict, with)? {
+            None => (OnTaken::Skip, None),
+            conflict => (OnTaken::Update, conflict),
+        },
+    };
+    let (write, returns) = (Write::Insert, returning.is_some());
+    let spec = WriteSpec { entry, write, on_taken, returning: returns };
+    WritePlan::plan(spec, source, conflict, returning)
 }
 
 /// The statement: `source` feeding a sink that writes to the table.

@@ -7,6 +7,9 @@
 //!              new values)
 //! ```
 //!
+//! With ON CONFLICT or RETURNING a [`WritePlan`] stands in the place of the sink: it asks further
+//! queries about the rows before it commits them.
+//!
 //! DataFusion's own hooks for UPDATE and DELETE lose the WHERE clause in several shapes: no plan
 //! of ours reaches them.
 
@@ -20,14 +23,22 @@ mod ingest;
 mod insert_writer;
 mod literal_rows;
 mod lower_change;
+mod lower_conflict;
 mod lower_insert;
+mod lower_returning;
 mod set_returning;
 mod sink;
+mod statement_rows;
 mod stored_parameter;
 #[cfg(test)]
 mod tests;
+mod upsert;
+#[cfg(test)]
+mod upsert_tests;
 mod values;
 mod wide_reals;
+mod write_exec;
+mod write_plan;
 
 pub(crate) use self::assign::{AssignColumn, convert};
 pub use self::checks::{CheckPlans, check_constraints};
@@ -37,4 +48,8 @@ pub(crate) use self::literal_rows::LiteralRows;
 pub(crate) use self::lower_change::{plan_delete, plan_truncate, plan_update};
 pub(crate) use self::lower_insert::plan_insert;
 pub(crate) use self::sink::DmlSink;
+pub use self::statement_rows::StatementRows;
+pub(crate) use self::statement_rows::{RowsOf, RowsTable, relation};
 pub use self::stored_parameter::StoredParameter;
+pub(crate) use self::write_plan::WritePlan;
+pub use self::write_plan::WritePlanner;

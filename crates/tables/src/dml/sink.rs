@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableType};
@@ -23,6 +23,7 @@ use super::append_only;
 use super::change_writer::ChangeWriter;
 use super::commit::{commit, truncate};
 use super::insert_writer::InsertWriter;
+use super::upsert::OrderedChanges;
 use crate::table_provider::{check_version, owner_of};
 use crate::{StatementContext, TablesError};
 
@@ -43,6 +44,18 @@ pub(crate) enum Write {
     Erase,
     /// No rows: all of a SHARED table's go.
     Truncate,
+}
+
+impl Write {
+    /// What EXPLAIN calls it.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Insert => "insert into",
+            Self::Update { .. } => "update",
+            Self::Delete { .. } => "delete from",
+            Self::Erase | Self::Truncate => "truncate",
+        }
+    }
 }
 
 /// The target of a DML plan: takes the source's rows, commits them, answers their number.
@@ -108,12 +121,7 @@ fn nullable(schema: &Schema) -> SchemaRef {
 
 impl DisplayAs for SinkRun {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.sink.write {
-            Write::Insert => "insert into",
-            Write::Update { .. } => "update",
-            Write::Delete { .. } => "delete from",
-            Write::Erase | Write::Truncate => "truncate",
-        };
+        let verb = self.sink.write.verb();
         write!(f, "{verb} {}", self.sink.entry.definition.qualified_name())
     }
 }
@@ -126,24 +134,15 @@ impl DataSink for SinkRun {
 
     async fn write_all(
         &self,
-        mut data: SendableRecordBatchStream,
+        data: SendableRecordBatchStream,
         task: &Arc<TaskContext>,
     ) -> Result<u64> {
         let context = StatementContext::of(task.session_config())?;
-        let reservation = MemoryConsumer::new("rows to write").register(task.memory_pool());
-        let mut writer = StatementWriter::new(&self.sink.entry, self.sink.write, &context)?;
-        while let Some(batch) = data.next().await {
-            if context.cancel.is_cancelled() {
-                return Err(TablesError::Cancelled.into());
-            }
-            writer.add(&batch?)?;
-            reservation.try_resize(writer.byte_len())?;
-        }
-        // The source's view and memory are not needed while the commit waits.
-        drop(data);
-        match self.sink.write {
+        let (entry, write) = (&self.sink.entry, self.sink.write);
+        let (writer, _memory) = gather(entry, write, data, &context, task).await?;
+        match write {
             Write::Truncate => {
-                truncate(&context.view, &self.sink.entry.definition, &context.cancel).await?;
+                truncate(&context.view, &entry.definition, &context.cancel).await?;
                 Ok(0)
             }
             // It says as little as the other form of TRUNCATE.
@@ -151,6 +150,27 @@ impl DataSink for SinkRun {
             _ => Ok(writer.commit(&context).await?),
         }
     }
+}
+
+/// Takes all rows of a source, and the memory they need.
+pub(super) async fn gather(
+    entry: &Arc<TableEntry>,
+    write: Write,
+    mut data: SendableRecordBatchStream,
+    context: &StatementContext,
+    task: &TaskContext,
+) -> Result<(StatementWriter, MemoryReservation)> {
+    let reservation = MemoryConsumer::new("rows to write").register(task.memory_pool());
+    let mut writer = StatementWriter::new(entry, write, context)?;
+    while let Some(batch) = data.next().await {
+        if context.cancel.is_cancelled() {
+            return Err(TablesError::Cancelled.into());
+        }
+        writer.add(&batch?)?;
+        reservation.try_resize(writer.byte_len())?;
+    }
+    // The source's view and memory are not needed while the commit waits: it ends here.
+    Ok((writer, reservation))
 }
 
 /// Gathers the rows of one statement and commits them.
@@ -237,28 +257,42 @@ impl StatementWriter {
     pub(super) async fn commit(self, context: &StatementContext) -> Result<u64, TablesError> {
         let count = self.len() as u64;
         if let Some(changes) = self.finish().await? {
-            commit(&context.view, changes, &context.cancel).await?;
+            commit(&context.view, vec![changes], &context.cancel).await?;
         }
         Ok(count)
     }
 
     /// Checks the keys; the changes to commit, when there are any.
     pub(super) async fn finish(self) -> Result<Option<RowChanges>, TablesError> {
-        let count = self.len();
-        if count == 0 {
+        Ok(self.into_changes().await?.map(|ordered| ordered.changes))
+    }
+
+    /// As [`StatementWriter::finish`], with where the rows stood in the statement.
+    pub(super) async fn into_changes(self) -> Result<Option<OrderedChanges>, TablesError> {
+        if self.len() == 0 {
             return Ok(None);
         }
         Ok(Some(match self.rows {
-            Rows::New(writer) if count > INLINE_ROWS_MAX => check_apart(writer).await?,
-            Rows::New(writer) => writer.finish()?,
-            Rows::Changed(writer) => writer.finish(),
+            Rows::Changed(writer) => OrderedChanges { changes: writer.finish(), order: None },
+            Rows::New(_) => self.apart(InsertWriter::finish).await?,
         }))
     }
-}
 
-async fn check_apart(writer: InsertWriter) -> Result<RowChanges, TablesError> {
-    let checked = tokio::task::spawn_blocking(move || writer.finish()).await;
-    checked.unwrap_or_else(|error| {
-        Err(TablesError::Internal { reason: format!("the key check ended early: {error}") })
-    })
+    /// Checks the keys of new rows, on a blocking thread when there are many.
+    pub(super) async fn apart<T: Send + 'static>(
+        self,
+        check: impl FnOnce(InsertWriter) -> Result<T, TablesError> + Send + 'static,
+    ) -> Result<T, TablesError> {
+        let Rows::New(writer) = self.rows else {
+            let reason = String::from("only new rows have keys to check");
+            return Err(TablesError::Internal { reason });
+        };
+        if writer.len() <= INLINE_ROWS_MAX {
+            return check(writer);
+        }
+        let checked = tokio::task::spawn_blocking(move || check(writer)).await;
+        checked.unwrap_or_else(|error| {
+            Err(TablesError::Internal { reason: format!("the key check ended early: {error}") })
+        })
+    }
 }

@@ -5,6 +5,7 @@
 //! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
 
 mod exact_numbers;
+mod marked_tables;
 mod merged_order;
 mod named_casts;
 mod names;
@@ -35,6 +36,7 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
+pub(crate) use self::marked_tables::{mark_rows, mark_source, mark_source_with_deleted};
 pub use self::merged_order::MergedOrder;
 pub(crate) use self::named_casts::named_cast;
 pub use self::names::write_to_view;
@@ -42,7 +44,7 @@ pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;
 pub use self::views::{PlannedView, plan_view};
-pub(crate) use self::wide_scopes::{empty_select, mark_source, mark_source_with_deleted, query_of};
+pub(crate) use self::wide_scopes::{empty_select, query_of};
 use crate::{TablesError, dml};
 
 /// Plans a query (not yet analyzed, not optimized). Tables come from `catalog`, checked against

@@ -93,6 +93,16 @@ impl Names {
         }
     }
 
+    /// The table of a namespace called `name`.
+    pub(crate) fn table(&self, name: &TableReference) -> Result<Arc<TableEntry>, TablesError> {
+        match self.resolve(&table_name(name))? {
+            Resolved::Table(entry) => Ok(entry),
+            Resolved::System(_) | Resolved::View(_) => Err(TablesError::Internal {
+                reason: format!("the rows of {name} are not a statement's"),
+            }),
+        }
+    }
+
     /// The table as DataFusion plans with it.
     pub(crate) fn source(
         &self,

@@ -23,9 +23,10 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
 use super::exact_numbers;
+use super::marked_tables::MarkedTables;
 use super::names::{Names, Resolved, table_name};
 use super::type_planner::ColumnTypes;
-use super::wide_scopes::{MarkedTables, widen_scopes};
+use super::wide_scopes::widen_scopes;
 use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
 

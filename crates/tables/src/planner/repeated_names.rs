@@ -26,7 +26,7 @@ const GIVEN: &str = "repeated column ";
 
 impl PlanContext<'_> {
     /// Plans the query of a statement; its result may have several columns of one name.
-    pub(super) fn plan_result(&self, query: &Query) -> Result<LogicalPlan> {
+    pub(crate) fn plan_result(&self, query: &Query) -> Result<LogicalPlan> {
         let (plan, renamed) = self.plan_renamed(query)?;
         if renamed.is_empty() { Ok(plan) } else { named_back(plan, &renamed) }
     }

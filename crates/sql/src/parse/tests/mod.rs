@@ -9,6 +9,7 @@ mod queries;
 mod refused;
 mod stream_tables;
 mod types;
+mod upserts;
 
 use crate::{ParsedStatement, SqlError, Statement, parse};
 

@@ -62,12 +62,16 @@ fn what_is_not_offered_is_refused_by_name() {
         ("SELECT * FROM t FETCH FIRST 5 ROWS WITH TIES", "FETCH … WITH TIES / PERCENT"),
         ("WITH a AS (INSERT INTO t VALUES (1)) DELETE FROM t", "INSERT inside a query"),
         ("WITH a AS (DELETE FROM t) SELECT 1", "DELETE inside a query"),
-        ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "INSERT … ON CONFLICT"),
-        ("INSERT INTO t VALUES (1) RETURNING *", "INSERT … RETURNING"),
+        ("INSERT OR IGNORE INTO t VALUES (1)", "INSERT OR IGNORE"),
+        ("INSERT OR REPLACE INTO t VALUES (1)", "INSERT OR REPLACE"),
+        ("INSERT IGNORE INTO t VALUES (1)", "INSERT IGNORE"),
+        ("INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = 1", "ON DUPLICATE KEY UPDATE"),
+        (
+            "INSERT INTO t VALUES (1) ON CONFLICT ON CONSTRAINT k DO NOTHING",
+            "ON CONFLICT ON CONSTRAINT",
+        ),
         ("INSERT OVERWRITE t VALUES (1)", "INSERT OVERWRITE"),
-        ("UPDATE t SET a = 1 RETURNING a", "UPDATE … RETURNING"),
         ("UPDATE t JOIN s ON t.a = s.a SET a = 1", "UPDATE of a join"),
-        ("DELETE FROM t WHERE a = 1 RETURNING a", "DELETE … RETURNING"),
         ("DELETE FROM t, s WHERE t.a = s.a", "DELETE from several tables"),
     ];
     for (sql, what) in cases {

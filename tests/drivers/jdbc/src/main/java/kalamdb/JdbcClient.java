@@ -123,6 +123,18 @@ public final class JdbcClient {
       seen.put(
           "is_update", !statement.execute("UPDATE flights.jdbc SET word = 'two' WHERE id = 2"));
       seen.put("update_count", statement.getUpdateCount());
+      String returning = "UPDATE flights.jdbc SET word = word WHERE id = 2 RETURNING id, word";
+      boolean gives = statement.execute(returning);
+      seen.put("returning_is_query", gives);
+      if (gives) {
+        try (ResultSet returned = statement.getResultSet()) {
+          returned.next();
+          seen.put("returned", returned.getInt(1) + " " + returned.getString("word"));
+        }
+      }
+      String upsert = "INSERT INTO flights.jdbc VALUES (1, 'one', 1.50), (2, 'two', 2)";
+      upsert += " ON CONFLICT (id) DO UPDATE SET word = excluded.word WHERE jdbc.id = 2";
+      seen.put("upsert", statement.executeUpdate(upsert));
       seen.put("show_is_query", statement.execute("SHOW TABLES"));
       seen.put("describe_is_query", statement.execute("DESCRIBE flights.jdbc"));
     }
