@@ -90,7 +90,8 @@ impl Engine {
             | Statement::Explain(_)
             | Statement::Insert(_)
             | Statement::Update(_)
-            | Statement::Delete(_) => {
+            | Statement::Delete(_)
+            | Statement::Merge(_) => {
                 let plan = self.plan_relational(principal, namespace, catalog, &statement)?;
                 let plan = literals::fit(plan)?;
                 let (plan, (parameters, places)) =

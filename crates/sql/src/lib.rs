@@ -35,9 +35,10 @@ pub use catalog::{
 pub use error::{ObjectKind, Position, SqlError};
 pub use parse::{
     AlterUser, Assignment, CATALOG_NAME, CreateTable, CreateUser, DEFAULT_FUNCTIONS,
-    DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement, NESTING_MAX, NewColumn,
-    OPERATORS_MAX, PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement, Password, SET_OPERATORS_MAX,
-    SessionSetting, Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
+    DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement, MergeAction,
+    MergeClause, MergeMatching, MergeStatement, NESTING_MAX, NewColumn, OPERATORS_MAX,
+    PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement, Password, SET_OPERATORS_MAX, SessionSetting,
+    Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
     check_create_table, check_new_name, column_type_from_ast, is_default_keyword, not_found, parse,
     parse_column_type, parse_default, parse_statement_timeout, quote_name, show_create_table,
     stored_name,

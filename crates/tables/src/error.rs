@@ -80,6 +80,17 @@ pub enum TablesError {
         /// 1-based row that has it again.
         row: u64,
     },
+    /// MERGE finds several rows of its source for one that it changes.
+    #[error(
+        "MERGE would change the row {key} of table {table} twice: several rows of the source match \
+         it; make the source give one, for instance with row_number() or a narrower ON"
+    )]
+    ChangedTwice {
+        /// `namespace.table`.
+        table: String,
+        /// The key's columns and values.
+        key: String,
+    },
     /// More bytes than one statement may write.
     #[error(
         "the statement writes more than {limit_bytes} bytes to table {table}; split it into smaller ones"
@@ -127,7 +138,8 @@ impl TablesError {
             Self::BadValue { .. } | Self::InvalidStatement { .. } => ErrorKind::InvalidInput,
             Self::NullValue { .. }
             | Self::DuplicateKey { .. }
-            | Self::DuplicateKeyInStatement { .. } => ErrorKind::ConstraintViolation,
+            | Self::DuplicateKeyInStatement { .. }
+            | Self::ChangedTwice { .. } => ErrorKind::ConstraintViolation,
             Self::StatementTooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::NotSupported { .. } => ErrorKind::Unsupported,
             Self::Cancelled => ErrorKind::Cancelled,

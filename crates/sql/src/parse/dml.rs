@@ -124,7 +124,7 @@ fn update_statement(update: ast::Update) -> Result<Statement, SqlError> {
 }
 
 /// `c = e` and `(c, d) = (e, f)`.
-fn assign(
+pub(super) fn assign(
     assignment: ast::Assignment,
     table: &TableName,
     alias: Option<&Ident>,
@@ -295,7 +295,7 @@ fn column_name(
     }
 }
 
-fn refuse_repeated(columns: &[String]) -> Result<(), SqlError> {
+pub(super) fn refuse_repeated(columns: &[String]) -> Result<(), SqlError> {
     let mut seen = HashSet::with_capacity(columns.len());
     match columns.iter().find(|column| !seen.insert(column.as_str())) {
         Some(column) => Err(SqlError::invalid(format!(

@@ -8,6 +8,7 @@ mod dialect;
 mod dispatch;
 mod dml;
 mod explain;
+mod merge;
 mod names;
 mod options;
 mod placeholders;
@@ -27,6 +28,7 @@ pub use column_types::{column_type_from_ast, parse_column_type};
 pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
+pub use merge::{MergeAction, MergeClause, MergeMatching, MergeStatement};
 pub use names::{
     CATALOG_NAME, TableName, check_catalog, check_new_name, not_found, quote_name, stored_name,
 };

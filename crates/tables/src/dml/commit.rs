@@ -19,7 +19,7 @@ const QUEUE_RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// full; `Unavailable` when writes are stopped.
 pub(super) async fn commit(
     view: &ReadView,
-    changes: RowChanges,
+    changes: Vec<RowChanges>,
     cancel: &CancelFlag,
 ) -> Result<CommitReceipt, TablesError> {
     let (sender, outcome) = oneshot::channel();
@@ -27,11 +27,8 @@ pub(super) async fn commit(
         // Nobody waits for the outcome when the client is gone.
         let _ = sender.send(result);
     });
-    let mut request = CommitRequest {
-        read_seq: view.commit_seq(),
-        changes: vec![changes],
-        ..CommitRequest::default()
-    };
+    let mut request =
+        CommitRequest { read_seq: view.commit_seq(), changes, ..CommitRequest::default() };
     let mut attempts = 0;
     loop {
         if cancel.is_cancelled() {

@@ -95,9 +95,9 @@ pub(crate) fn plan_delete(
 }
 
 /// The table a statement changes, as the statement names it.
-struct Target<'a> {
-    name: &'a TableName,
-    alias: Option<&'a Ident>,
+pub(super) struct Target<'a> {
+    pub(super) name: &'a TableName,
+    pub(super) alias: Option<&'a Ident>,
 }
 
 impl Target<'_> {
@@ -110,7 +110,7 @@ impl Target<'_> {
     }
 
     /// A column of the target, qualified.
-    fn column(&self, name: &str) -> Expr {
+    pub(super) fn column(&self, name: &str) -> Expr {
         let mut parts = match self.alias {
             Some(alias) => vec![alias.clone()],
             None => self.name_parts(),
@@ -120,7 +120,7 @@ impl Target<'_> {
     }
 
     /// The target in FROM, read with locations and images.
-    fn factor(&self) -> TableFactor {
+    pub(super) fn factor(&self) -> TableFactor {
         let parts = self.name_parts().into_iter().map(ObjectNamePart::Identifier);
         let mut name = ObjectName(parts.collect());
         mark_source(&mut name);
@@ -144,7 +144,7 @@ impl Target<'_> {
     }
 }
 
-fn location_and_image(entry: &TableEntry, target: &Target<'_>) -> Vec<SelectItem> {
+pub(super) fn location_and_image(entry: &TableEntry, target: &Target<'_>) -> Vec<SelectItem> {
     let wide = entry.layout.wide_schema();
     [entry.layout.location_index(), entry.layout.image_index()]
         .into_iter()

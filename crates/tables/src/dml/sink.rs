@@ -26,7 +26,7 @@ use crate::table_provider::{check_version, owner_of};
 use crate::{StatementContext, TablesError};
 
 /// Rows from which on keys are checked on a blocking thread.
-const INLINE_ROWS_MAX: usize = 1024;
+pub(super) const INLINE_ROWS_MAX: usize = 1024;
 
 /// What a statement does with the rows its source gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,7 +96,7 @@ struct SinkRun {
     schema: SchemaRef,
 }
 
-fn nullable(schema: &Schema) -> SchemaRef {
+pub(super) fn nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
@@ -214,7 +214,7 @@ impl StatementWriter {
     pub(super) async fn commit(self, context: &StatementContext) -> Result<u64, TablesError> {
         let count = self.len() as u64;
         if let Some(changes) = self.finish().await? {
-            commit(&context.view, changes, &context.cancel).await?;
+            commit(&context.view, vec![changes], &context.cancel).await?;
         }
         Ok(count)
     }
@@ -233,7 +233,8 @@ impl StatementWriter {
     }
 }
 
-async fn check_apart(writer: InsertWriter) -> Result<RowChanges, TablesError> {
+/// Checks the keys on a blocking thread.
+pub(super) async fn check_apart(writer: InsertWriter) -> Result<RowChanges, TablesError> {
     let checked = tokio::task::spawn_blocking(move || writer.finish()).await;
     checked.unwrap_or_else(|error| {
         Err(TablesError::Internal { reason: format!("the key check ended early: {error}") })

@@ -2,7 +2,7 @@
 //!
 //! Plans come out as DataFusion's SQL planner makes them, not yet analyzed. What is done on top:
 //! names are resolved against what the principal may see, scopes that name a system column read
-//! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
+//! wide tables, and INSERT, UPDATE, DELETE, MERGE become one source SELECT feeding a sink.
 
 mod exact_numbers;
 mod names;
@@ -54,7 +54,7 @@ pub fn plan_query(
     PlanContext::new(state, Names::new(catalog, principal, default_namespace)).plan_result(query)
 }
 
-/// Plans INSERT, UPDATE or DELETE: one source SELECT feeding a sink. The plan's result is one
+/// Plans INSERT, UPDATE, DELETE or MERGE: one source SELECT feeding a sink. The plan's result is one
 /// row, `count` UInt64, the number of rows written.
 ///
 /// # Errors
@@ -72,11 +72,12 @@ pub fn plan_dml(
         Statement::Insert(insert) => dml::plan_insert(&context, insert),
         Statement::Update(update) => dml::plan_update(&context, update),
         Statement::Delete(delete) => dml::plan_delete(&context, delete),
+        Statement::Merge(merge) => dml::plan_merge(&context, merge),
         other => Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into()),
     }
 }
 
-/// Plans a query, INSERT, UPDATE, DELETE, or EXPLAIN of one of them.
+/// Plans a query, INSERT, UPDATE, DELETE, MERGE, or EXPLAIN of one of them.
 ///
 /// # Errors
 /// As [`plan_query`] and [`plan_dml`]; any other statement is `Unsupported`.
