@@ -12,9 +12,11 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Values, cast};
+use datafusion::sql::sqlparser::ast::SetExpr;
 use futures::StreamExt;
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
 use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_sql::{InsertSource, Statement};
 
 use crate::bound_values::{BoundRow, BoundRows};
 use crate::prepared::PreparedPlan;
@@ -125,7 +127,7 @@ impl DmlRun {
         let Some(bound) = bound else {
             return self.retried(None, None).await;
         };
-        if bound.num_rows() > 1 && inserts_one_row(&self.prepared.plan) {
+        if bound.num_rows() > 1 && self.inserts_values() && inserts_one_row(&self.prepared.plan) {
             return self.retried(Some(bound.all()?), None).await;
         }
         let mut affected = 0;
@@ -133,6 +135,16 @@ impl DmlRun {
             affected += self.retried(None, Some(&bound.row(row)?)).await?;
         }
         Ok(affected)
+    }
+
+    /// True for INSERT … VALUES. What another statement does with a row may depend on those it
+    /// has changed before.
+    fn inserts_values(&self) -> bool {
+        let Statement::Insert(insert) = &self.prepared.statement.statement else { return false };
+        match &insert.source {
+            InsertSource::Query(query) => matches!(*query.body, SetExpr::Values(_)),
+            InsertSource::DefaultValues => false,
+        }
     }
 
     /// Runs one execution until no concurrent writer is in its way.

@@ -52,5 +52,5 @@ pub use context::{CancelFlag, StatementContext};
 pub use dml::{StoredParameter, check_defaults, encode_batches, insert_batches};
 pub use error::{TablesError, conflict_of, kind_of};
 pub use functions::scalar_functions;
-pub use planner::{OnePartition, exact_decimal, plan_dml, plan_query, plan_statement};
+pub use planner::{OnePartition, exact_decimal, name_verb, plan_dml, plan_query, plan_statement};
 pub use scan_pool::ScanPool;

@@ -14,6 +14,7 @@ use crate::error::SqlError;
 use crate::parse::names::{quote_name, stored_name};
 use crate::parse::query_guard::{check_dml, check_dml_with_queries};
 use crate::parse::reader::{Reader, is_word};
+use crate::parse::row_subquery;
 use crate::parse::statement::{
     Assignment, DeleteStatement, InsertSource, InsertStatement, Statement, UpdateStatement,
 };
@@ -123,7 +124,7 @@ fn update_statement(update: ast::Update) -> Result<Statement, SqlError> {
     })))
 }
 
-/// `c = e` and `(c, d) = (e, f)`.
+/// `c = e`, `(c, d) = (e, f)` and `(c, d) = (SELECT …)`.
 pub(super) fn assign(
     assignment: ast::Assignment,
     table: &TableName,
@@ -140,6 +141,13 @@ pub(super) fn assign(
                 for (name, value) in names.iter().zip(values) {
                     let column = column_name(name, Some((table, alias)))?;
                     out.push(Assignment { column, value });
+                }
+            }
+            Expr::Subquery(query) => {
+                let queries = row_subquery::by_column(&query, names.len())?;
+                for (name, query) in names.iter().zip(queries) {
+                    let column = column_name(name, Some((table, alias)))?;
+                    out.push(Assignment { column, value: Expr::Subquery(Box::new(query)) });
                 }
             }
             // (c) = (e) reads as a bracketed expression.

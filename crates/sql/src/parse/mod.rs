@@ -14,6 +14,7 @@ mod options;
 mod placeholders;
 mod query_guard;
 mod reader;
+mod row_subquery;
 mod settings;
 mod show;
 mod show_create_table;

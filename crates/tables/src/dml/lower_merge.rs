@@ -34,7 +34,7 @@ use super::lower_change::{Target, location_and_image};
 use super::lower_insert::target_position;
 use super::merge_scope::{MergeScope, check_columns};
 use super::merge_sink::MergeSink;
-use super::merge_writer::{ACTION, BEFORE_VALUES, ClauseRows, LOCATION, MergeClauses};
+use super::merge_writer::{ACTION, ClauseRows, LOCATION, MergeClauses};
 use super::set_returning;
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;

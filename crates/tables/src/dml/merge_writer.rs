@@ -24,8 +24,6 @@ use crate::{StatementContext, TablesError};
 pub(super) const LOCATION: usize = 0;
 pub(super) const IMAGE: usize = 1;
 pub(super) const ACTION: usize = 2;
-/// The source's columns begin with these.
-pub(super) const BEFORE_VALUES: usize = 3;
 
 /// What a clause does with its rows. `columns` are the source's columns that hold the declared
 /// ones as they become, in declared order.

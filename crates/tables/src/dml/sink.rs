@@ -53,6 +53,15 @@ impl DmlSink {
         let schema = Arc::clone(entry.layout.declared_schema());
         Self { entry, write, schema }
     }
+
+    /// What EXPLAIN calls the statement, where it is no insertion.
+    pub(crate) fn verb(&self) -> Option<&'static str> {
+        match self.write {
+            Write::Insert => None,
+            Write::Update { .. } => Some("Update"),
+            Write::Delete { .. } => Some("Delete"),
+        }
+    }
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@
 //! wide tables, and INSERT, UPDATE, DELETE, MERGE become one source SELECT feeding a sink.
 
 mod exact_numbers;
+mod explain_verbs;
 mod names;
 mod one_partition;
 mod plan_context;
@@ -32,6 +33,7 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
+pub use self::explain_verbs::name_verb;
 pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;

@@ -29,7 +29,6 @@ fn what_is_not_offered_is_refused_by_name() {
         ("EXECUTE p", "EXECUTE"),
         ("GRANT SELECT ON t TO u", "GRANT"),
         ("TRUNCATE TABLE t", "TRUNCATE"),
-        ("MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", "MERGE"),
         ("VACUUM", "VACUUM"),
         ("CREATE VIEW v AS SELECT 1", "CREATE VIEW"),
         ("CREATE MATERIALIZED VIEW v AS SELECT 1", "CREATE MATERIALIZED VIEW"),
