@@ -140,6 +140,7 @@ def test_queries_and_updates_are_told_apart(seen):
     assert seen["insert"] == 2
     assert seen["is_query"] is True
     assert (seen["is_update"], seen["update_count"]) == (True, 1)
+    assert seen["counts"] == [0, 5, 2, 2, 3, 0]
     assert seen["show_is_query"] is True
     assert seen["describe_is_query"] is True
 

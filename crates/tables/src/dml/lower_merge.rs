@@ -12,11 +12,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
-use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{DmlStatement, Expr, Filter, LogicalPlan, Projection, WriteOp, lit};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -24,25 +22,23 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, TableWithJoins, UnaryOperator, Value,
 };
 use kalamdb_sql::{
-    Assignment, MergeAction, MergeClause, MergeMatching, MergeStatement, TableEntry,
-    is_default_keyword,
+    Assignment, MergeAction, MergeClause, MergeMatching, MergeStatement, TableEntry, TableName,
+    is_default_keyword, stored_name,
 };
 
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
 use super::lower_change::{Target, location_and_image};
 use super::lower_insert::target_position;
-use super::merge_scope::{MergeScope, check_columns};
+use super::merge_scope::MergeScope;
 use super::merge_sink::MergeSink;
-use super::merge_writer::{ACTION, ClauseRows, LOCATION, MergeClauses};
+use super::merge_writer::{ClauseRows, MergeClauses};
 use super::set_returning;
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;
 use crate::TablesError;
 use crate::planner::{PlanContext, empty_select, full_reference, query_of};
 
-/// The column that says which clause a row falls under; negative: none.
-const CLAUSE: &str = "clause of merge";
 /// The name of a source that was given none.
 const UNNAMED: &str = "source of merge";
 /// The table, and its column, that is there where a row of the source is.
@@ -51,6 +47,7 @@ const PRESENT: &str = "in the source of merge";
 /// Plans MERGE.
 pub(crate) fn plan_merge(context: &PlanContext<'_>, merge: &MergeStatement) -> Result<LogicalPlan> {
     let entry = context.names().resolve_target(&merge.table)?;
+    refuse_one_name(merge)?;
     let lowering = Lowering {
         target: Target { name: &merge.table, alias: merge.alias.as_ref() },
         scope: MergeScope::new(&entry, &source_columns(context, merge)?),
@@ -96,6 +93,23 @@ fn named_source(merge: &MergeStatement) -> TableFactor {
     source
 }
 
+/// Refuses a source that goes by the name of the target.
+fn refuse_one_name(merge: &MergeStatement) -> Result<(), TablesError> {
+    let TableFactor::Table { name, alias, .. } = &merge.source else { return Ok(()) };
+    let known_as = match alias {
+        Some(alias) => stored_name(&alias.name),
+        None => TableName::from_ast(name)?.table,
+    };
+    let target = merge.alias.as_ref().map_or_else(|| merge.table.table.clone(), stored_name);
+    let both_plain = alias.is_none() && merge.alias.is_none();
+    if known_as == target && (!both_plain || TableName::from_ast(name)? == merge.table) {
+        return Err(TablesError::invalid(format!(
+            "the source and the target of MERGE are both called {target}, give one an alias"
+        )));
+    }
+    Ok(())
+}
+
 fn alias_of(name: &str) -> TableAlias {
     let name = Ident::with_quote('"', name);
     TableAlias { explicit: true, name, columns: Vec::new(), at: None }
@@ -132,20 +146,20 @@ impl SelectList {
     }
 }
 
-struct Lowering<'a> {
+pub(super) struct Lowering<'a> {
     entry: &'a Arc<TableEntry>,
-    merge: &'a MergeStatement,
+    pub(super) merge: &'a MergeStatement,
     target: Target<'a>,
     scope: MergeScope,
 }
 
 impl Lowering<'_> {
-    fn has(&self, matching: MergeMatching) -> bool {
+    pub(super) fn has(&self, matching: MergeMatching) -> bool {
         self.merge.clauses.iter().any(|clause| clause.matching == matching)
     }
 
     /// `clause 2 of MERGE, WHEN NOT MATCHED`.
-    fn named(&self, number: usize) -> String {
+    pub(super) fn named(&self, number: usize) -> String {
         match self.merge.clauses.get(number) {
             Some(clause) => format!("clause {} of MERGE, {}", number + 1, clause.matching),
             None => String::from("MERGE"),
@@ -352,69 +366,6 @@ impl Lowering<'_> {
         let joins = vec![joined(self.target.factor(), operator)];
         Ok(TableWithJoins { relation: source, joins })
     }
-
-    /// Decides on the clause once for each row, leaves out rows without one, and computes the
-    /// values of a clause for its own rows only.
-    fn by_clause(&self, plan: LogicalPlan, clauses: &[Option<usize>]) -> Result<LogicalPlan> {
-        let LogicalPlan::Projection(Projection { expr: items, input, .. }) = plan else {
-            let reason = String::from("the source of a MERGE is no select");
-            return Err(TablesError::Internal { reason }.into());
-        };
-        if !matches!(*input, LogicalPlan::Join(_)) {
-            return Err(TablesError::invalid(
-                "aggregate and window functions cannot stand in MERGE, compute them in its source",
-            )
-            .into());
-        }
-        self.check(&items, clauses)?;
-        let mut below: Vec<Expr> = input.schema().iter().map(Expr::from).collect();
-        let which = items.get(ACTION).cloned().unwrap_or_default();
-        below.push(which.unalias().alias(CLAUSE));
-        let below = LogicalPlan::Projection(Projection::try_new(below, input)?);
-        let clause = Expr::Column(Column::new_unqualified(CLAUSE));
-        let filter = Filter::try_new(clause.clone().gt_eq(lit(0_i64)), Arc::new(below))?;
-        let values = items.into_iter().zip(clauses).enumerate().map(|(position, (item, of))| {
-            let (_, name) = item.qualified_name();
-            let item = item.unalias();
-            let value = match of {
-                _ if position == ACTION => clause.clone(),
-                Some(number) if !is_plain(&item) => only_for(&clause, *number, item),
-                _ => item,
-            };
-            value.alias(name)
-        });
-        let source = Arc::new(LogicalPlan::Filter(filter));
-        Ok(LogicalPlan::Projection(Projection::try_new(values.collect(), source)?))
-    }
-
-    /// Refuses columns that clauses cannot see.
-    fn check(&self, items: &[Expr], clauses: &[Option<usize>]) -> Result<()> {
-        let target = items.get(LOCATION).map(|location| location.clone().unalias());
-        let target: Option<TableReference> = match target {
-            Some(Expr::Column(column)) => column.relation,
-            _ => None,
-        };
-        for (item, number) in items.iter().zip(clauses) {
-            let Some(number) = *number else { continue };
-            let Some(clause) = self.merge.clauses.get(number) else { continue };
-            check_columns(item, clause.matching, target.as_ref(), &self.named(number))?;
-        }
-        let Some(which) = items.get(ACTION).map(|item| item.clone().unalias()) else {
-            return Ok(());
-        };
-        let Expr::Case(Case { when_then_expr, .. }) = which else { return Ok(()) };
-        for (number, (clause, (when, _))) in
-            self.merge.clauses.iter().zip(&when_then_expr).enumerate()
-        {
-            if clause.condition.is_some()
-                && let Expr::BinaryExpr(both) = when.as_ref()
-            {
-                let named = self.named(number);
-                check_columns(&both.right, clause.matching, target.as_ref(), &named)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn and(left: ast::Expr, right: ast::Expr) -> ast::Expr {
@@ -437,15 +388,4 @@ fn present() -> Result<TableFactor> {
         alias: Some(alias_of(PRESENT)),
         sample: None,
     })
-}
-
-/// True for what costs nothing and cannot fail.
-fn is_plain(expr: &Expr) -> bool {
-    matches!(expr, Expr::Column(_) | Expr::Literal(..) | Expr::Placeholder(_))
-}
-
-fn only_for(clause: &Expr, number: usize, value: Expr) -> Expr {
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    let when = Box::new(clause.clone().eq(lit(number)));
-    Expr::Case(Case::new(None, vec![(when, Box::new(value))], None))
 }

@@ -22,6 +22,7 @@ mod lower_insert;
 mod lower_merge;
 mod merge_scope;
 mod merge_sink;
+mod merge_stages;
 mod merge_writer;
 mod set_returning;
 mod sink;

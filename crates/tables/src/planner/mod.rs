@@ -8,6 +8,7 @@ mod exact_numbers;
 mod explain_verbs;
 mod names;
 mod one_partition;
+mod one_row_subqueries;
 mod plan_context;
 mod repeated_names;
 mod system_columns;
