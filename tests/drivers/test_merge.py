@@ -1,6 +1,7 @@
 """MERGE does what DuckDB's does, counts exactly, and loses no change of another client."""
 
 import random
+import re
 
 import duckdb
 import pytest
@@ -183,9 +184,7 @@ def test_counts_are_exact_for_adbc(counted, sql, expected):
 @pytest.mark.parametrize(("sql", "expected"), COUNTS)
 def test_counts_are_exact_for_plain_flight(shared_server, counted, namespace, sql, expected):
     # Every call of this client is a session of its own: names are written out.
-    for word in ("INTO", "FROM", "UPDATE", "USING"):
-        for name in ("t", "s"):
-            sql = sql.replace(f"{word} {name} ", f"{word} {namespace}.{name} ")
+    sql = re.sub(r"\b(INTO|FROM|UPDATE|USING) ([ts])\b", rf"\1 {namespace}.\2", sql)
     with RawClient(shared_server) as client:
         assert client.update(sql) == expected
 

@@ -27,6 +27,13 @@ fn every_statement_is_known_by_its_name() {
         ("EXPLAIN WITH s AS (SELECT 1) DELETE FROM t", "EXPLAIN", true),
         ("UPDATE t SET a = 1", "UPDATE", false),
         ("DELETE FROM t", "DELETE", false),
+        ("MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", "MERGE", false),
+        (
+            "WITH x AS (SELECT 1) MERGE INTO t USING x ON true WHEN MATCHED THEN DELETE",
+            "MERGE",
+            false,
+        ),
+        ("WITH x(a) AS (SELECT (1) merge) SELECT (a) merge FROM x", "SELECT", true),
         ("CREATE NAMESPACE n", "CREATE NAMESPACE", false),
         ("CREATE SCHEMA IF NOT EXISTS n", "CREATE NAMESPACE", false),
         ("DROP NAMESPACE IF EXISTS n CASCADE", "DROP NAMESPACE", false),
