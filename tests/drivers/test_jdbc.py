@@ -142,6 +142,7 @@ def test_queries_and_updates_are_told_apart(seen):
     assert (seen["is_update"], seen["update_count"]) == (True, 1)
     assert (seen["returning_is_query"], seen["returned"]) == (True, "2 two")
     assert seen["upsert"] == 1
+    assert seen["counts"] == [0, 5, 2, 2, 3, 0]
     assert seen["show_is_query"] is True
     assert seen["describe_is_query"] is True
 

@@ -36,6 +36,15 @@ fn statements_run_and_results_come_out_in_every_format() {
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     assert_eq!(out, "(done)\n(done)\n(3 rows changed)\n");
 
+    let counted = "UPDATE shell.t SET name = name;
+        UPDATE shell.t SET name = name FROM (VALUES (1), (1), (3)) AS v(n) WHERE v.n = t.id;
+        MERGE INTO shell.t USING (VALUES (3), (4)) AS v(n) ON t.id = v.n
+          WHEN MATCHED THEN UPDATE SET at = NULL WHEN NOT MATCHED THEN INSERT (id) VALUES (v.n);
+        DELETE FROM shell.t USING (VALUES (4), (4), (5)) AS v(n) WHERE v.n = t.id";
+    let (code, out, err) = run(&server, &["--no-timing", "-c", counted]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(out, "(3 rows changed)\n(2 rows changed)\n(2 rows changed)\n(1 row changed)\n");
+
     let query = "SELECT * FROM shell.t ORDER BY id";
     let (code, out, _) = run(&server, &["--no-timing", "-c", query]);
     let table = [

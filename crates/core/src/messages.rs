@@ -118,7 +118,7 @@ fn known(message: &str) -> Option<(ErrorKind, String)> {
         let (column, _) = column.split_once("\" must appear")?;
         if OWN_COLUMNS.iter().any(|own| column.ends_with(own)) {
             return invalid(String::from(
-                "an aggregate cannot stand in UPDATE or DELETE itself, compute it in a subquery: \
+                "an aggregate cannot stand in UPDATE, DELETE or MERGE itself, compute it in a subquery: \
                  (SELECT …)",
             ));
         }

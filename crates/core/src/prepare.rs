@@ -105,6 +105,7 @@ impl Engine {
             | Statement::Insert(_)
             | Statement::Update(_)
             | Statement::Delete(_)
+            | Statement::Merge(_)
             | Statement::Truncate { .. }
             | Statement::CreateTableAs(_) => {
                 let plan = self.plan_relational(principal, namespace, catalog, &statement)?;

@@ -108,7 +108,8 @@ impl Engine {
         };
         let physical = if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
             // This way records the plan after every step, for EXPLAIN VERBOSE.
-            state.create_physical_plan(&plan).await?
+            let physical = state.create_physical_plan(&plan).await?;
+            kalamdb_tables::name_verb(&plan, physical)
         } else {
             let plan = optimize::optimize(plan, &state, &self.optimizer_of_one_table)?;
             state.query_planner().create_physical_plan(&plan, &state).await?

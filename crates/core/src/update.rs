@@ -13,10 +13,11 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Values, cast};
+use datafusion::sql::sqlparser::ast::SetExpr;
 use futures::StreamExt;
 use kalamdb_commons::limits::{RETURNED_BYTES_MAX, STATEMENT_ATTEMPTS_MAX};
 use kalamdb_commons::{ErrorKind, Principal};
-use kalamdb_sql::Statement;
+use kalamdb_sql::{InsertSource, Statement};
 
 use crate::bound_values::{BoundRow, BoundRows};
 use crate::prepared::PreparedPlan;
@@ -185,7 +186,7 @@ impl DmlRun {
         let Some(bound) = bound else {
             return self.retried(None, None).await;
         };
-        if bound.num_rows() > 1 && inserts_one_row(&self.prepared.plan) {
+        if bound.num_rows() > 1 && self.inserts_values() && inserts_one_row(&self.prepared.plan) {
             match self.retried(Some(bound.all()?), None).await {
                 // One after the other, each finds the row as the one before it left it.
                 Err(error) if error.affects_a_row_twice() => {}
@@ -211,6 +212,16 @@ impl DmlRun {
             all.batches.extend(one.batches);
         }
         Ok(all)
+    }
+
+    /// True for INSERT … VALUES. What another statement does with a row may depend on those it
+    /// has changed before.
+    fn inserts_values(&self) -> bool {
+        let Statement::Insert(insert) = &self.prepared.statement.statement else { return false };
+        match &insert.source {
+            InsertSource::Query(query) => matches!(*query.body, SetExpr::Values(_)),
+            InsertSource::DefaultValues => false,
+        }
     }
 
     /// Runs one execution until no concurrent writer is in its way.

@@ -10,7 +10,7 @@ use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{DmlStatement, LogicalPlan, TableScan, WriteOp};
 
 use crate::TablesError;
-use crate::dml::{DmlSink, LiteralRows, RowsTable, WritePlan};
+use crate::dml::{DmlSink, LiteralRows, MergeSink, RowsTable, WritePlan};
 use crate::system_tables::SystemTable;
 use crate::table_provider::KalamTable;
 
@@ -78,7 +78,7 @@ fn check_dml(dml: &DmlStatement) -> Result<(), TablesError> {
     let ours = matches!(dml.op, WriteOp::Insert(InsertOp::Append))
         && source_as_provider(&dml.target).is_ok_and(|provider| {
             let provider: &dyn TableProvider = provider.as_ref();
-            provider.is::<DmlSink>()
+            provider.is::<DmlSink>() || provider.is::<MergeSink>()
         });
     if ours { Ok(()) } else { refuse(&format!("{} of {}", dml.op, dml.table_name)) }
 }

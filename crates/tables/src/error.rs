@@ -116,6 +116,17 @@ pub enum TablesError {
         /// 1-based row that has it again.
         row: u64,
     },
+    /// MERGE finds several rows of its source for one that it changes.
+    #[error(
+        "MERGE would change the row {key} of table {table} twice: several rows of the source match \
+         it; make the source give one, for instance with row_number() or a narrower ON"
+    )]
+    ChangedTwice {
+        /// `namespace.table`.
+        table: String,
+        /// The key's columns and values.
+        key: String,
+    },
     /// ON CONFLICT DO UPDATE would change one row for several rows of the statement.
     #[error(
         "ON CONFLICT DO UPDATE cannot affect a row a second time: rows {first_row} and {row} of the statement have the key {key} of table {table}; give each key once"
@@ -196,6 +207,7 @@ impl TablesError {
             Self::NullValue { .. }
             | Self::CheckViolation { .. }
             | Self::DuplicateKey { .. }
+            | Self::ChangedTwice { .. }
             | Self::AffectedTwice { .. }
             | Self::DuplicateKeyInStatement { .. } => ErrorKind::ConstraintViolation,
             Self::ReturnedTooLarge { .. } | Self::StatementTooLarge { .. } => {

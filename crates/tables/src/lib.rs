@@ -56,7 +56,7 @@ pub use dml::{
 pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, sqlstate_of};
 pub use functions::scalar_functions;
 pub use planner::{
-    MergedOrder, OnePartition, PlannedView, exact_decimal, plan_dml, plan_query, plan_statement,
-    plan_view, write_to_view,
+    MergedOrder, OnePartition, PlannedView, exact_decimal, name_verb, plan_dml, plan_query,
+    plan_statement, plan_view, write_to_view,
 };
 pub use scan_pool::ScanPool;

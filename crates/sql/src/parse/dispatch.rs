@@ -4,19 +4,20 @@ use crate::error::SqlError;
 use crate::parse::reader::Reader;
 use crate::parse::statement::Statement;
 use crate::parse::{
-    comments, create_table, dml, explain, namespaces, query_guard, settings, show, users, views,
+    comments, create_table, dml, explain, merge, namespaces, query_guard, settings, show, users,
+    views,
 };
 use crate::suggest::nearest;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Words a statement of ours begins with.
-const STATEMENT_WORDS: [&str; 19] = [
+const STATEMENT_WORDS: [&str; 20] = [
     "SELECT", "WITH", "VALUES", "FROM", "EXPLAIN", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP",
-    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "COMMENT", "TRUNCATE",
+    "ALTER", "SHOW", "DESCRIBE", "DESC", "USE", "SET", "RESET", "COMMENT", "TRUNCATE", "MERGE",
 ];
 
 /// Statements that other systems have and we refuse by name, and what to do instead.
-const REFUSED: [(&str, &str); 42] = [
+const REFUSED: [(&str, &str); 41] = [
     ("ABORT", "every statement is atomic by itself"),
     ("ANALYZE", "statistics are kept up to date without it"),
     ("ATTACH", "SQL reaches no files"),
@@ -46,7 +47,6 @@ const REFUSED: [(&str, &str); 42] = [
     ("LISTEN", ""),
     ("LOAD", "there are no extensions, and SQL reaches no files"),
     ("LOCK", "concurrent statements need no locks"),
-    ("MERGE", "use INSERT, UPDATE and DELETE"),
     ("NOTIFY", ""),
     ("OPTIMIZE", ""),
     ("PRAGMA", ""),
@@ -70,10 +70,12 @@ pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
         return Err(reader.expected("a statement"));
     };
     match word.as_str() {
+        "WITH" if merge::follows_with(reader) => merge::merge(reader),
         "SELECT" | "WITH" | "VALUES" | "FROM" => query(reader),
         "INSERT" => dml::insert(reader),
         "UPDATE" => dml::update(reader),
         "DELETE" => dml::delete(reader),
+        "MERGE" => merge::merge(reader),
         "EXPLAIN" => explain::explain(reader),
         "CREATE" => create(reader),
         "DROP" => drop(reader),

@@ -14,7 +14,8 @@ use crate::error::SqlError;
 use crate::parse::names::{quote_name, stored_name};
 use crate::parse::on_conflict::on_conflict;
 use crate::parse::query_guard::{check_dml, check_dml_with_queries};
-use crate::parse::reader::Reader;
+use crate::parse::reader::{Reader, is_word};
+use crate::parse::row_subquery;
 use crate::parse::statement::{
     Assignment, DeleteStatement, InsertSource, InsertStatement, Statement, UpdateStatement,
 };
@@ -143,7 +144,7 @@ fn returning_at_the_end(
     Ok(())
 }
 
-/// `c = e` and `(c, d) = (e, f)`.
+/// `c = e`, `(c, d) = (e, f)` and `(c, d) = (SELECT …)`.
 pub(crate) fn assign(
     assignment: ast::Assignment,
     table: &TableName,
@@ -160,6 +161,13 @@ pub(crate) fn assign(
                 for (name, value) in names.iter().zip(values) {
                     let column = column_name(name, Some((table, alias)))?;
                     out.push(Assignment { column, value });
+                }
+            }
+            Expr::Subquery(query) => {
+                let queries = row_subquery::by_column(&query, names.len())?;
+                for (name, query) in names.iter().zip(queries) {
+                    let column = column_name(name, Some((table, alias)))?;
+                    out.push(Assignment { column, value: Expr::Subquery(Box::new(query)) });
                 }
             }
             // (c) = (e) reads as a bracketed expression.

@@ -22,12 +22,12 @@ pub(crate) fn explain(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let Options { analyze, verbose, format } = options(reader)?;
     let position = reader.position();
     if reader.peek_word("EXPLAIN") {
-        return Err(reader.expected("a query or INSERT, UPDATE, DELETE"));
+        return Err(reader.expected("a query or INSERT, UPDATE, DELETE, MERGE"));
     }
     let inner = Box::new(dispatch::statement(reader)?);
     if !(matches!(*inner, Statement::Query(_)) || inner.is_dml()) {
         let what = format!("EXPLAIN {}", inner.name());
-        let advice = "explain a query or INSERT, UPDATE, DELETE";
+        let advice = "explain a query or INSERT, UPDATE, DELETE, MERGE";
         return Err(SqlError::unsupported(what, advice).at(position));
     }
     Ok(Statement::Explain(Explain { analyze, verbose, format, inner }))

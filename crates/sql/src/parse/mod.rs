@@ -12,6 +12,7 @@ mod dispatch;
 mod dml;
 mod explain;
 mod insert_target;
+mod merge;
 mod names;
 mod namespaces;
 mod on_conflict;
@@ -19,6 +20,7 @@ mod options;
 mod placeholders;
 mod query_guard;
 mod reader;
+mod row_subquery;
 mod settings;
 mod show;
 mod show_create_table;
@@ -36,6 +38,7 @@ pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use constraints::check_expression;
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
+pub use merge::{MergeAction, MergeClause, MergeMatching, MergeStatement};
 pub use names::{
     CATALOG_NAME, TableName, check_catalog, check_new_name, not_found, quote_name, stored_name,
 };

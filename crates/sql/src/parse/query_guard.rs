@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::SqlError;
+use crate::parse::merge::{MergeAction, MergeStatement};
 use crate::parse::names::stored_name;
 
 /// Tables and joins in one FROM.
@@ -31,6 +32,41 @@ pub(crate) fn check_dml(statement: &mut AstStatement) -> Result<(), SqlError> {
 /// As [`check_dml`], with queries in front: the statement is the body of one that holds them.
 pub(crate) fn check_dml_with_queries(query: &mut Query) -> Result<(), SqlError> {
     check(query, Some(2))
+}
+
+/// Checks the queries and expressions of a MERGE.
+pub(crate) fn check_merge(merge: &mut MergeStatement) -> Result<(), SqlError> {
+    let mut outer = OpenQuery::default();
+    if let Some(with) = &merge.with {
+        let names = with.cte_tables.iter().map(|cte| stored_name(&cte.alias.name));
+        outer.with_names = names.collect();
+        if with.cte_tables.iter().any(|cte| cte.from.is_some()) {
+            return Err(SqlError::unsupported("FROM after a WITH query", "leave it out"));
+        }
+    }
+    let mut guard = Guard { statement_depth: None, queries: vec![outer] };
+    let mut walk = || -> Walk {
+        merge.with.visit(&mut guard)?;
+        merge.source.visit(&mut guard)?;
+        merge.on.visit(&mut guard)?;
+        for clause in &mut merge.clauses {
+            clause.condition.visit(&mut guard)?;
+            match &mut clause.action {
+                MergeAction::Update(assignments) => {
+                    for assignment in assignments {
+                        assignment.value.visit(&mut guard)?;
+                    }
+                }
+                MergeAction::Insert { values, .. } => values.visit(&mut guard)?,
+                MergeAction::Delete | MergeAction::Nothing => {}
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    match walk() {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
 }
 
 fn check<V: VisitMut>(node: &mut V, statement_depth: Option<usize>) -> Result<(), SqlError> {

@@ -57,6 +57,14 @@ impl<'a> Reader<'a> {
         position_of(self.parser.peek_token_ref().span).or(self.end)
     }
 
+    /// The tokens from the next one on.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &Token> {
+        (self.parser.index()..)
+            .map(|index| &self.parser.token_at(index).token)
+            .take_while(|token| !matches!(token, Token::EOF))
+            .filter(|token| !matches!(token, Token::Whitespace(_)))
+    }
+
     pub(crate) fn at_end(&self) -> bool {
         matches!(self.peek(), Token::EOF)
     }

@@ -8,6 +8,7 @@ use kalamdb_commons::{Role, TableType};
 
 use crate::TableName;
 use crate::error::Position;
+use crate::parse::merge::MergeStatement;
 
 /// One statement of a SQL text.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl ParsedStatement {
 pub enum Statement {
     /// SELECT, WITH, VALUES.
     Query(Box<ast::Query>),
-    /// EXPLAIN of a query or of INSERT, UPDATE, DELETE.
+    /// EXPLAIN of a query or of INSERT, UPDATE, DELETE, MERGE.
     Explain(Explain),
     /// INSERT.
     Insert(Box<InsertStatement>),
@@ -45,6 +46,8 @@ pub enum Statement {
     Update(Box<UpdateStatement>),
     /// DELETE.
     Delete(Box<DeleteStatement>),
+    /// MERGE.
+    Merge(Box<MergeStatement>),
     /// CREATE NAMESPACE.
     CreateNamespace {
         /// The new namespace.
@@ -193,7 +196,8 @@ impl Statement {
             | Self::ShowUsers
             | Self::ShowSetting { .. } => true,
             Self::Insert(_) | Self::Update(_) | Self::Delete(_) => !self.returning().is_empty(),
-            Self::CreateNamespace { .. }
+            Self::Merge(_)
+            | Self::CreateNamespace { .. }
             | Self::AlterNamespace { .. }
             | Self::CommentOn { .. }
             | Self::DropNamespace { .. }
@@ -222,9 +226,9 @@ impl Statement {
         }
     }
 
-    /// True for INSERT, UPDATE and DELETE.
+    /// True for INSERT, UPDATE, DELETE and MERGE.
     pub fn is_dml(&self) -> bool {
-        matches!(self, Self::Insert(_) | Self::Update(_) | Self::Delete(_))
+        matches!(self, Self::Insert(_) | Self::Update(_) | Self::Delete(_) | Self::Merge(_))
     }
 
     /// The statement's name as users write it, for messages and metrics.
@@ -235,6 +239,7 @@ impl Statement {
             Self::Insert(_) => "INSERT",
             Self::Update(_) => "UPDATE",
             Self::Delete(_) => "DELETE",
+            Self::Merge(_) => "MERGE",
             Self::CreateNamespace { .. } => "CREATE NAMESPACE",
             Self::DropNamespace { .. } => "DROP NAMESPACE",
             Self::AlterNamespace { .. } => "ALTER NAMESPACE",
@@ -272,7 +277,7 @@ pub struct Explain {
     pub verbose: bool,
     /// How the plan is drawn.
     pub format: ExplainFormat,
-    /// A query or one of INSERT, UPDATE, DELETE.
+    /// A query or one of INSERT, UPDATE, DELETE, MERGE.
     pub inner: Box<Statement>,
 }
 

@@ -98,6 +98,19 @@ impl InsertWriter {
         convert_columns(&self.entry.definition, &self.columns, &self.checks, batch, first_row)
     }
 
+    /// Takes out the rows whose keys are `wanted`: their keys, and what they hold.
+    pub(super) fn take(&mut self, mut wanted: impl FnMut(&[u8]) -> bool) -> (ByteRows, ByteRows) {
+        let (mut keys, mut rows) = (ByteRows::new(), ByteRows::new());
+        let (mut kept_keys, mut kept_rows) = (ByteRows::new(), ByteRows::new());
+        for (key, row) in self.keys.iter().zip(self.rows.iter()) {
+            let taken = wanted(key);
+            (if taken { &mut keys } else { &mut kept_keys }).push(key);
+            (if taken { &mut rows } else { &mut kept_rows }).push(row);
+        }
+        (self.keys, self.rows) = (kept_keys, kept_rows);
+        (keys, rows)
+    }
+
     /// Checks the keys and gives the changes to commit.
     ///
     /// # Errors

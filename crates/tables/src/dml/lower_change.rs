@@ -199,7 +199,7 @@ impl Target<'_> {
     }
 }
 
-fn location_and_image(entry: &TableEntry, target: &Target<'_>) -> Vec<SelectItem> {
+pub(super) fn location_and_image(entry: &TableEntry, target: &Target<'_>) -> Vec<SelectItem> {
     let wide = entry.layout.wide_schema();
     [entry.layout.location_index(), entry.layout.image_index()]
         .into_iter()

@@ -1,16 +1,16 @@
-//! Writing: INSERT, UPDATE, DELETE and bulk ingest, all by one path.
+//! Writing: INSERT, UPDATE, DELETE, MERGE and bulk ingest, all by one path.
 //!
 //! ```text
 //! INSERT ─┐                                  ┌─ convert, check ─┐
 //! UPDATE ─┼─► one source SELECT ─► DmlSink ──┤ encode           ├─► CommitRequest ─► committer
-//! DELETE ─┘   (locations, images,            └─ check the keys ─┘
-//!              new values)
+//! DELETE ─┤   (locations, images,            └─ check the keys ─┘
+//! MERGE ──┘    actions, new values)
 //! ```
 //!
 //! With ON CONFLICT or RETURNING a [`WritePlan`] stands in the place of the sink: it asks further
 //! queries about the rows before it commits them.
 //!
-//! DataFusion's own hooks for UPDATE and DELETE lose the WHERE clause in several shapes: no plan
+//! DataFusion's own hooks for UPDATE, DELETE and MERGE lose the WHERE clause in several shapes: no plan
 //! of ours reaches them.
 
 mod append_only;
@@ -25,7 +25,12 @@ mod literal_rows;
 mod lower_change;
 mod lower_conflict;
 mod lower_insert;
+mod lower_merge;
 mod lower_returning;
+mod merge_scope;
+mod merge_sink;
+mod merge_stages;
+mod merge_writer;
 mod set_returning;
 mod sink;
 mod statement_rows;
@@ -47,6 +52,8 @@ pub use self::ingest::{encode_batches, insert_batches};
 pub(crate) use self::literal_rows::LiteralRows;
 pub(crate) use self::lower_change::{plan_delete, plan_truncate, plan_update};
 pub(crate) use self::lower_insert::plan_insert;
+pub(crate) use self::lower_merge::plan_merge;
+pub(crate) use self::merge_sink::MergeSink;
 pub(crate) use self::sink::DmlSink;
 pub use self::statement_rows::StatementRows;
 pub(crate) use self::statement_rows::{RowsOf, RowsTable, relation};

@@ -71,6 +71,15 @@ impl DmlSink {
         let schema = Arc::clone(entry.layout.declared_schema());
         Self { entry, write, schema }
     }
+
+    /// What EXPLAIN calls the statement, where it is no insertion.
+    pub(crate) fn verb(&self) -> Option<&'static str> {
+        match self.write {
+            Write::Insert => None,
+            Write::Update { .. } => Some("Update"),
+            Write::Delete { .. } => Some("Delete"),
+        }
+    }
 }
 
 #[async_trait]
@@ -114,7 +123,7 @@ struct SinkRun {
     schema: SchemaRef,
 }
 
-fn nullable(schema: &Schema) -> SchemaRef {
+pub(super) fn nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
@@ -278,7 +287,7 @@ impl StatementWriter {
         }))
     }
 
-    /// Checks the keys of new rows, on a blocking thread when there are many.
+    /// Checks the keys of new rows.
     pub(super) async fn apart<T: Send + 'static>(
         self,
         check: impl FnOnce(InsertWriter) -> Result<T, TablesError> + Send + 'static,
@@ -287,12 +296,20 @@ impl StatementWriter {
             let reason = String::from("only new rows have keys to check");
             return Err(TablesError::Internal { reason });
         };
-        if writer.len() <= INLINE_ROWS_MAX {
-            return check(writer);
-        }
-        let checked = tokio::task::spawn_blocking(move || check(writer)).await;
-        checked.unwrap_or_else(|error| {
-            Err(TablesError::Internal { reason: format!("the key check ended early: {error}") })
-        })
+        check_apart(writer, check).await
     }
+}
+
+/// Checks the keys of new rows, on a blocking thread when there are many.
+pub(super) async fn check_apart<T: Send + 'static>(
+    writer: InsertWriter,
+    check: impl FnOnce(InsertWriter) -> Result<T, TablesError> + Send + 'static,
+) -> Result<T, TablesError> {
+    if writer.len() <= INLINE_ROWS_MAX {
+        return check(writer);
+    }
+    let checked = tokio::task::spawn_blocking(move || check(writer)).await;
+    checked.unwrap_or_else(|error| {
+        Err(TablesError::Internal { reason: format!("the key check ended early: {error}") })
+    })
 }

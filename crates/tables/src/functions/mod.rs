@@ -3,6 +3,7 @@
 mod assign_cast;
 mod bounded;
 mod ids;
+mod one_value;
 mod session_values;
 mod uuid_text;
 
@@ -12,6 +13,7 @@ use datafusion::logical_expr::ScalarUDF;
 use kalamdb_commons::Clock;
 
 pub(crate) use self::assign_cast::AssignCast;
+pub(crate) use self::one_value::one_value;
 pub(crate) use self::session_values::{SESSION_VALUES, session_value};
 pub(crate) use self::uuid_text::{to_uuid, uuid_text};
 use crate::planner::named_cast;

@@ -2,14 +2,16 @@
 //!
 //! Plans come out as DataFusion's SQL planner makes them, not yet analyzed. What is done on top:
 //! names are resolved against what the principal may see, scopes that name a system column read
-//! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
+//! wide tables, and INSERT, UPDATE, DELETE, MERGE become one source SELECT feeding a sink.
 
 mod exact_numbers;
+mod explain_verbs;
 mod marked_tables;
 mod merged_order;
 mod named_casts;
 mod names;
 mod one_partition;
+mod one_row_subqueries;
 mod plan_context;
 mod repeated_names;
 mod system_columns;
@@ -36,6 +38,7 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
+pub use self::explain_verbs::name_verb;
 pub(crate) use self::marked_tables::{mark_rows, mark_source, mark_source_with_deleted};
 pub use self::merged_order::MergedOrder;
 pub(crate) use self::named_casts::named_cast;
@@ -66,7 +69,7 @@ pub fn plan_query(
     Ok(plan)
 }
 
-/// Plans INSERT, UPDATE or DELETE: one source SELECT feeding a sink. The plan's result is one
+/// Plans INSERT, UPDATE, DELETE or MERGE: one source SELECT feeding a sink. The plan's result is one
 /// row, `count` UInt64, the number of rows written.
 ///
 /// # Errors
@@ -85,13 +88,14 @@ pub fn plan_dml(
         Statement::Update(update) => dml::plan_update(&context, update),
         Statement::Delete(delete) => dml::plan_delete(&context, delete),
         Statement::Truncate { table } => dml::plan_truncate(&context, table),
+        Statement::Merge(merge) => dml::plan_merge(&context, merge),
         other => Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into()),
     }?;
     views::check_size(&plan, catalog)?;
     Ok(plan)
 }
 
-/// Plans a query, INSERT, UPDATE, DELETE, or EXPLAIN of one of them.
+/// Plans a query, INSERT, UPDATE, DELETE, MERGE, or EXPLAIN of one of them.
 ///
 /// # Errors
 /// As [`plan_query`] and [`plan_dml`]; any other statement is `Unsupported`.

@@ -56,7 +56,8 @@ impl<'a> PlanContext<'a> {
         super::table_wildcards::complete(&mut query)?;
         exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;
-        super::uuid_text::rewrite(self.plan_prepared(query)?)
+        let plan = super::uuid_text::rewrite(self.plan_prepared(query)?)?;
+        super::one_row_subqueries::rewrite(plan)
     }
 
     /// Plans a query whose scopes are widened already.

@@ -32,6 +32,13 @@ fn every_statement_is_known_by_its_name() {
         ("UPDATE t SET a = 1 RETURNING a", "UPDATE", true),
         ("DELETE FROM t ORDER BY a LIMIT 1 RETURNING a", "DELETE", true),
         ("DELETE FROM t", "DELETE", false),
+        ("MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", "MERGE", false),
+        (
+            "WITH x AS (SELECT 1) MERGE INTO t USING x ON true WHEN MATCHED THEN DELETE",
+            "MERGE",
+            false,
+        ),
+        ("WITH x(a) AS (SELECT (1) merge) SELECT (a) merge FROM x", "SELECT", true),
         ("CREATE NAMESPACE n", "CREATE NAMESPACE", false),
         ("CREATE SCHEMA IF NOT EXISTS n", "CREATE NAMESPACE", false),
         ("DROP NAMESPACE IF EXISTS n CASCADE", "DROP NAMESPACE", false),

@@ -28,7 +28,6 @@ fn what_is_not_offered_is_refused_by_name() {
         ("PREPARE p AS SELECT 1", "PREPARE"),
         ("EXECUTE p", "EXECUTE"),
         ("GRANT SELECT ON t TO u", "GRANT"),
-        ("MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", "MERGE"),
         ("VACUUM", "VACUUM"),
         ("CREATE MATERIALIZED VIEW v AS SELECT 1", "CREATE MATERIALIZED VIEW"),
         ("CREATE OR REPLACE TABLE t (a INT)", "CREATE OR REPLACE"),

@@ -135,6 +135,7 @@ public final class JdbcClient {
       String upsert = "INSERT INTO flights.jdbc VALUES (1, 'one', 1.50), (2, 'two', 2)";
       upsert += " ON CONFLICT (id) DO UPDATE SET word = excluded.word WHERE jdbc.id = 2";
       seen.put("upsert", statement.executeUpdate(upsert));
+      seen.put("counts", counts(statement));
       seen.put("show_is_query", statement.execute("SHOW TABLES"));
       seen.put("describe_is_query", statement.execute("DESCRIBE flights.jdbc"));
     }
@@ -171,6 +172,26 @@ public final class JdbcClient {
       seen.put("inserted_columns", labels);
       seen.put("inserted", rows(rows));
     }
+  }
+
+  /** What changes of several rows answer. */
+  private static List<Object> counts(Statement statement) throws SQLException {
+    List<Object> counts = new ArrayList<>();
+    for (String sql :
+        new String[] {
+          "CREATE TABLE flights.counted (id INT PRIMARY KEY, n INT)",
+          "INSERT INTO flights.counted SELECT value, 0 FROM generate_series(1, 5)",
+          "UPDATE flights.counted SET n = v.n FROM (VALUES (1, 1), (1, 2), (3, 3)) AS v(id, n)"
+              + " WHERE v.id = counted.id",
+          "DELETE FROM flights.counted AS a USING flights.counted AS b WHERE a.id < b.id - 2",
+          "MERGE INTO flights.counted AS t USING (VALUES (3), (4), (9)) AS s(id) ON t.id = s.id"
+              + " WHEN MATCHED AND s.id = 3 THEN DELETE WHEN MATCHED THEN UPDATE SET n = 4"
+              + " WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)",
+          "DROP TABLE flights.counted"
+        }) {
+      counts.add(statement.executeUpdate(sql));
+    }
+    return counts;
   }
 
   private static void types(Connection connection, Map<String, Object> seen) throws SQLException {
