@@ -150,8 +150,8 @@ fn not_evaluated(what: &str) -> Option<(ErrorKind, String)> {
         ));
     }
     let text = if named("InSubquery") || named("Exists") || named("SetComparison") {
-        "IN (SELECT …), EXISTS, ANY and ALL are not supported in this place, only in WHERE and \
-         HAVING; write a join instead"
+        "IN (SELECT …), EXISTS, ANY and ALL are not supported in this place, only in the select \
+         list, SET, WHERE and HAVING; write a join instead"
     } else if named("ScalarSubquery") || named("OuterReferenceColumn") {
         "a subquery that names columns of the outer query in this way is not supported, write a \
          join instead"

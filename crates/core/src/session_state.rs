@@ -25,6 +25,7 @@ use crate::membership::Membership;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
+use crate::value_subqueries::ValueSubqueries;
 use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
@@ -47,6 +48,7 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         .with_optimizer_rules(simplify::optimizer_rules())
         .with_analyzer_rule(Arc::new(NullableSubqueries))
         .with_analyzer_rule(Arc::new(Membership))
+        .with_analyzer_rule(Arc::new(ValueSubqueries))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_physical_optimizer_rule(Arc::new(kalamdb_tables::OnePartition))
         .build();

@@ -70,7 +70,7 @@ pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
         return Err(reader.expected("a statement"));
     };
     match word.as_str() {
-        "SELECT" | "WITH" | "VALUES" | "FROM" => query(reader),
+        "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => query(reader),
         "INSERT" => dml::insert(reader),
         "UPDATE" => dml::update(reader),
         "DELETE" => dml::delete(reader),

@@ -4,16 +4,24 @@
 //! names are resolved against what the principal may see, scopes that name a system column read
 //! wide tables, and INSERT, UPDATE, DELETE become one source SELECT feeding a sink.
 
+mod counted_sets;
+mod date_differences;
 mod exact_numbers;
+mod function_forms;
 mod names;
 mod one_partition;
 mod plan_context;
 mod repeated_names;
+mod result_names;
+mod row_values;
+mod series;
 mod system_columns;
 mod table_wildcards;
 #[cfg(test)]
 mod tests;
+mod text_formats;
 mod type_planner;
+mod unknown_functions;
 mod uuid_text;
 mod wide_scopes;
 

@@ -21,10 +21,13 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
-use super::exact_numbers;
 use super::names::Names;
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::{MarkedTables, widen_scopes};
+use super::{
+    counted_sets, exact_numbers, function_forms, result_names, row_values, series,
+    unknown_functions,
+};
 use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
 
@@ -52,22 +55,49 @@ impl<'a> PlanContext<'a> {
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
         let mut query = query.clone();
         super::table_wildcards::complete(&mut query)?;
+        row_values::rewrite(&mut query)?;
+        series::rewrite(&mut query);
+        function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
+        let mut named = query.clone();
+        if result_names::name_inner(&mut named)
+            && let Ok(plan) = self.plan_widened(named)
+        {
+            return Ok(plan);
+        }
+        self.plan_widened(query)
+    }
+
+    fn plan_widened(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         widen_scopes(self, &mut query)?;
-        super::uuid_text::rewrite(self.plan_prepared(query)?)
+        let plan = counted_sets::number(self.plan_prepared(query)?)?;
+        super::uuid_text::rewrite(plan)
     }
 
     /// Plans a query whose scopes are widened already.
     pub(crate) fn plan_prepared(&self, query: ast::Query) -> Result<LogicalPlan> {
-        self.planner().sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
+        let statement = ast::Statement::Query(Box::new(query));
+        let plan = self.planner().sql_statement_to_plan(statement);
+        plan.map_err(|error| unknown_functions::explained(error, &self.function_names()))
     }
 
     /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
     pub(crate) fn plan_expression(&self, mut expression: ast::Expr) -> Result<Expr> {
+        function_forms::write_out(&mut expression)?;
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
-        let expr = self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut context)?;
+        let expr = self
+            .planner()
+            .sql_to_expr(expression, &DFSchema::empty(), &mut context)
+            .map_err(|error| unknown_functions::explained(error, &self.function_names()))?;
         super::uuid_text::rewrite_expression(expr)
+    }
+
+    fn function_names(&self) -> Vec<String> {
+        let mut names = self.udf_names();
+        names.extend(self.udaf_names());
+        names.extend(self.udwf_names());
+        names
     }
 
     fn planner(&self) -> SqlToRel<'_, Self> {

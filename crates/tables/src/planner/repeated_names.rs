@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 use kalamdb_sql::stored_name;
 
 use super::plan_context::PlanContext;
+use super::result_names;
 
 /// How the names begin that are given while planning.
 const GIVEN: &str = "repeated column ";
@@ -27,7 +28,12 @@ impl PlanContext<'_> {
     /// Plans the query of a statement; its result may have several columns of one name.
     pub(super) fn plan_result(&self, query: &Query) -> Result<LogicalPlan> {
         let (plan, renamed) = self.plan_renamed(query)?;
-        if renamed.is_empty() { Ok(plan) } else { named_back(plan, &renamed) }
+        let shown = result_names::of(query, plan.schema().fields().len());
+        let fields = plan.schema().fields().iter();
+        let same = fields
+            .zip(&shown)
+            .all(|(field, shown)| shown.as_ref().is_none_or(|shown| shown == field.name()));
+        if renamed.is_empty() && same { Ok(plan) } else { named_back(plan, &renamed, shown) }
     }
 
     /// Plans a query whose columns go by position: their names are any.
@@ -159,16 +165,21 @@ fn name_of(expr: &ast::Expr) -> String {
     }
 }
 
-/// The plan with the names that were written.
-fn named_back(plan: LogicalPlan, renamed: &Renamed) -> Result<LogicalPlan> {
+/// The plan with the names that were written; `shown` are those of columns without one.
+fn named_back(
+    plan: LogicalPlan,
+    renamed: &Renamed,
+    shown: Vec<Option<String>>,
+) -> Result<LogicalPlan> {
     let schema = plan.schema();
     let mut names = Vec::with_capacity(schema.fields().len());
     let mut uses: HashMap<String, usize> = HashMap::new();
-    for field in schema.fields() {
-        let name = match renamed.get(field.name()) {
-            Some(Some(alias)) => alias.clone(),
-            Some(None) => own_name(&plan, field.name())?,
-            None => field.name().clone(),
+    for (field, shown) in schema.fields().iter().zip(shown) {
+        let name = match (renamed.get(field.name()), shown) {
+            (_, Some(shown)) => shown,
+            (Some(Some(alias)), None) => alias.clone(),
+            (Some(None), None) => own_name(&plan, field.name())?,
+            (None, None) => field.name().clone(),
         };
         *uses.entry(name.clone()).or_default() += 1;
         names.push(name);
