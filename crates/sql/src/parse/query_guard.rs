@@ -166,6 +166,12 @@ impl VisitorMut for Guard {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Walk {
         match ignored_table_clause(factor) {
+            Some(clause @ "PIVOT") => {
+                unsupported(clause, "use an aggregate with FILTER (WHERE …) for each column")
+            }
+            Some(clause @ "UNPIVOT") => {
+                unsupported(clause, "use UNION ALL, a query for each column")
+            }
             Some(clause) => unsupported(clause, "leave it out"),
             None => ControlFlow::Continue(()),
         }
@@ -292,6 +298,9 @@ fn ignored_table_clause(factor: &TableFactor) -> Option<&'static str> {
             }
         }
         TableFactor::Derived { sample: Some(_), .. } => Some("TABLESAMPLE"),
+        TableFactor::Pivot { .. } => Some("PIVOT"),
+        TableFactor::Unpivot { .. } => Some("UNPIVOT"),
+        TableFactor::MatchRecognize { .. } => Some("MATCH_RECOGNIZE"),
         _ => None,
     }
 }

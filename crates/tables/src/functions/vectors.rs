@@ -329,7 +329,10 @@ where
     B: Copy + Into<f64>,
 {
     match measure {
-        Measure::Cosine => 1.0 - similarity(one, two),
+        Measure::Cosine => match similarity(one, two) {
+            unknown if unknown.is_nan() => unknown,
+            known => 1.0 - known,
+        },
         Measure::CosineSimilarity => similarity(one, two),
         Measure::Euclidean => sum(one, two, |a, b| (a - b) * (a - b)).sqrt(),
         Measure::Manhattan => sum(one, two, |a, b| (a - b).abs()),
@@ -346,7 +349,9 @@ where
 {
     let product = sum(one, two, |a, b| a * b);
     let lengths = sum(one, one, |a, b| a * b).sqrt() * sum(two, two, |a, b| a * b).sqrt();
-    (product / lengths).clamp(-1.0, 1.0)
+    let similarity = product / lengths;
+    // A NaN that is computed may have a sign, and sort before all numbers.
+    if similarity.is_nan() { f64::NAN } else { similarity.clamp(-1.0, 1.0) }
 }
 
 fn sum<A, B>(one: &[A], two: &[B], of: impl Fn(f64, f64) -> f64) -> f64
@@ -384,7 +389,8 @@ mod tests {
         let euclid = plain(|a, b| (a - b) * (a - b)).sqrt();
         assert!((of_slices(Measure::Euclidean, &one, &two) - euclid).abs() < 1e-12);
         assert!(of_slices(Measure::Cosine, &one, &one).abs() < 1e-12);
-        assert!(of_slices(Measure::Cosine, &[0.0_f32], &[1.0_f32]).is_nan());
+        let without = of_slices(Measure::Cosine, &[0.0_f32], &[1.0_f32]);
+        assert!(without.is_nan() && without.is_sign_positive());
     }
 
     #[test]

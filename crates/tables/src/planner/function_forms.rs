@@ -73,7 +73,7 @@ const WRITTEN_OUT: [(&str, usize, &str); 47] = [
     ("hour", 1, "CAST(date_part('hour', $1) AS BIGINT)"),
     ("if", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
     ("iif", 3, "CASE WHEN $1 THEN $2 ELSE $3 END"),
-    ("isodow", 1, "CAST(date_part('isodow', $1) + 1 AS BIGINT)"),
+    ("isodow", 1, "CAST(date_part('isodow', $1) AS BIGINT)"),
     (
         "last_day",
         1,
@@ -171,6 +171,14 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
 
 fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
     match expr {
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide,
+            right,
+        } => {
+            let operands = [left.as_ref().clone(), right.as_ref().clone()];
+            Ok(FORMS.get(&("div", 2)).map(|form| nested(with_arguments(form.clone(), &operands))))
+        }
         Expr::BinaryOp { left, op, right } => {
             let name = match op {
                 BinaryOperator::Arrow | BinaryOperator::HashArrow => "json_get",

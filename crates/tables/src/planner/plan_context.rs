@@ -53,22 +53,21 @@ impl<'a> PlanContext<'a> {
 
     /// Plans a query as it was written.
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
-        let mut query = query.clone();
+        let mut named = query.clone();
+        if result_names::name_inner(&mut named)
+            && let Ok(plan) = self.plan_written(named)
+        {
+            return Ok(plan);
+        }
+        self.plan_written(query.clone())
+    }
+
+    fn plan_written(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         super::table_wildcards::complete(&mut query)?;
         row_values::rewrite(&mut query)?;
         series::rewrite(&mut query);
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
-        let mut named = query.clone();
-        if result_names::name_inner(&mut named)
-            && let Ok(plan) = self.plan_widened(named)
-        {
-            return Ok(plan);
-        }
-        self.plan_widened(query)
-    }
-
-    fn plan_widened(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         widen_scopes(self, &mut query)?;
         let plan = counted_sets::number(self.plan_prepared(query)?)?;
         super::uuid_text::rewrite(plan)

@@ -58,17 +58,13 @@ impl VisitorMut for Inner {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-            if cte.alias.columns.is_empty() {
-                self.name_items(&mut cte.query.body);
-            }
+            self.name_items(&mut cte.query.body);
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Derived { subquery, alias, .. } = factor
-            && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
-        {
+        if let TableFactor::Derived { subquery, .. } = factor {
             self.name_items(&mut subquery.body);
         }
         ControlFlow::Continue(())
@@ -97,14 +93,18 @@ impl Inner {
                 _ => None,
             })
             .collect();
+        let select_items = select.projection.len();
         for item in &mut select.projection {
             let Some(name) = shown_name(item) else { continue };
             let SelectItem::UnnamedExpr(expr) = item else { continue };
-            if names.insert(name.clone()) {
-                let alias = Ident::with_quote('"', name);
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-                self.named = true;
-            }
+            // As DuckDB does, the second of two of one name has a number.
+            let numbered = (1..=select_items).map(|number| format!("{name}_{number}"));
+            let free = std::iter::once(name.clone()).chain(numbered);
+            let Some(name) = free.into_iter().find(|name| !names.contains(name)) else { continue };
+            names.insert(name.clone());
+            let alias = Ident::with_quote('"', name);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            self.named = true;
         }
     }
 }
@@ -208,7 +208,10 @@ mod tests {
             query("WITH w AS (SELECT 1, 1, 2 AS \"2\", 2) SELECT * FROM (SELECT a+1 FROM w)");
         assert!(name_inner(&mut inner));
         let text = inner.to_string();
-        assert!(text.contains("(SELECT 1 AS \"1\", 1, 2 AS \"2\", 2)"), "{text}");
+        assert!(
+            text.contains("(SELECT 1 AS \"1\", 1 AS \"1_1\", 2 AS \"2\", 2 AS \"2_1\")"),
+            "{text}"
+        );
         assert!(text.contains("(SELECT a + 1 AS \"a + 1\" FROM w)"), "{text}");
         assert!(!name_inner(&mut query("SELECT a + 1 FROM (SELECT a FROM t)")));
     }

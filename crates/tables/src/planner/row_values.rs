@@ -112,7 +112,7 @@ fn exists(values: &[Expr], subquery: &Query, unknown: bool) -> Result<Expr, Tabl
             .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
     {
         return Err(TablesError::invalid(format!(
-            "IN compares {} values with the {} columns of its subquery, name as many",
+            "IN compares {} values, but its subquery has {} columns, name as many",
             values.len(),
             select.projection.len()
         )));

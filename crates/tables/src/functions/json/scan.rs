@@ -22,13 +22,14 @@ pub(super) enum Step<'p> {
 
 /// What a value is, as PostgreSQL's `json_typeof` says.
 pub(super) fn type_of(value: &str) -> Result<&'static str, NotJson> {
-    Ok(match value.trim_ascii_start().bytes().next() {
-        Some(b'{') => "object",
-        Some(b'[') => "array",
-        Some(b'"') => "string",
-        Some(b't' | b'f') => "boolean",
-        Some(b'n') => "null",
-        Some(b'-' | b'0'..=b'9') => "number",
+    let value = value.trim_ascii();
+    Ok(match (value.bytes().next(), value) {
+        (Some(b'{'), _) => "object",
+        (Some(b'['), _) => "array",
+        (Some(b'"'), _) => "string",
+        (_, "true" | "false") => "boolean",
+        (_, "null") => "null",
+        (Some(b'-' | b'0'..=b'9'), _) => "number",
         _ => return Err(NotJson),
     })
 }
@@ -300,9 +301,19 @@ mod tests {
 
     #[test]
     fn broken_text_is_an_error_and_never_a_panic() {
-        for json in
-            ["", "  ", "{", "{\"a\"", "{\"a\":", "{\"a\":\"", "x", "{\"a\" 1}", "[1 2", "[\"\\"]
-        {
+        for json in [
+            "",
+            "  ",
+            "nope",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":\"",
+            "x",
+            "{\"a\" 1}",
+            "[1 2",
+            "[\"\\",
+        ] {
             let steps = [key("a"), Step::Index(5), Step::Index(-1)];
             let faults = steps.iter().filter(|one| step(json, one).is_err()).count();
             assert!(faults > 0, "{json}");
