@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{
     Case, Placeholder, ScalarFunction, WindowFunction, WindowFunctionDefinition,
@@ -36,6 +36,28 @@ const OF_VECTORS: [&str; 6] = [
 const BY_POSITION: [&str; 2] = ["array_element", "array_slice"];
 /// Window functions by their first argument that is a number of rows.
 const BY_ROWS: [(&str, usize); 4] = [("lag", 1), ("lead", 1), ("nth_value", 1), ("ntile", 0)];
+
+/// Whether there is a parameter whose type is not told, or may be told better.
+pub(crate) fn may_infer(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found = found
+                || expr.exists(|expr| {
+                    Ok(match expr {
+                        Expr::BinaryExpr(BinaryExpr { op, right, .. }) => {
+                            matches!(op, Operator::Plus | Operator::Minus)
+                                && matches!(right.as_ref(), Expr::Placeholder(_))
+                        }
+                        expr => is_untyped(expr),
+                    })
+                })?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}
 
 /// The plan with more of its parameters typed.
 pub(crate) fn infer(plan: LogicalPlan) -> Result<LogicalPlan> {

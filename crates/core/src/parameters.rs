@@ -36,8 +36,13 @@ pub(crate) fn resolve(
         return Ok((plan, (Arc::new(Schema::empty()), Vec::new())));
     }
     let known = known_fields(&plan)?;
-    let plan = parameter_types::infer(with_known(plan, &known)?)?;
-    let known = known_fields(&plan)?;
+    let (plan, known) = if parameter_types::may_infer(&plan)? {
+        let plan = parameter_types::infer(with_known(plan, &known)?)?;
+        let known = known_fields(&plan)?;
+        (plan, known)
+    } else {
+        (plan, known)
+    };
     let plan = type_placeholders(plan, &known)?;
     let typed = known_fields(&plan)?;
     let mut columns = compared_columns(&plan)?;

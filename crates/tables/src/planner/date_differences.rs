@@ -1,5 +1,5 @@
 //! `date_diff('unit', start, end)`: how many bounds of the unit lie between two dates or
-//! timestamps.
+//! timestamps; of weeks, how many whole ones.
 
 use datafusion::sql::sqlparser::ast::{Expr, Value};
 
@@ -34,7 +34,7 @@ const UNITS: [(&str, &str); 10] = [
         "CAST((date_part('year', $2) - date_part('year', $1)) * 12 \
          + (date_part('month', $2) - date_part('month', $1)) AS BIGINT)",
     ),
-    ("week", "(CAST(date_trunc('week', $2) AS DATE) - CAST(date_trunc('week', $1) AS DATE)) / 7"),
+    ("week", "(CAST($2 AS DATE) - CAST($1 AS DATE)) / 7"),
     ("day", "CAST($2 AS DATE) - CAST($1 AS DATE)"),
     ("hour", bounds!("hour", "3600000000")),
     ("minute", bounds!("minute", "60000000")),

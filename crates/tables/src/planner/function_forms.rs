@@ -50,7 +50,7 @@ const OTHER_NAMES: [(&str, &str); 27] = [
 ];
 
 /// Functions written out: name, number of arguments, what they stand for.
-const WRITTEN_OUT: [(&str, usize, &str); 47] = [
+const WRITTEN_OUT: [(&str, usize, &str); 45] = [
     ("arg_max", 2, MAX_BY),
     ("arg_min", 2, MIN_BY),
     ("count_if", 1, "count(CASE WHEN $1 THEN 1 END)"),
@@ -81,8 +81,6 @@ const WRITTEN_OUT: [(&str, usize, &str); 47] = [
     ),
     ("listagg", 2, "string_agg($1, $2)"),
     ("max_by", 2, MAX_BY),
-    ("microsecond", 1, "CAST(date_part('microsecond', $1) AS BIGINT)"),
-    ("millisecond", 1, "CAST(date_part('millisecond', $1) AS BIGINT)"),
     ("min_by", 2, MIN_BY),
     ("minute", 1, "CAST(date_part('minute', $1) AS BIGINT)"),
     ("mod", 2, "$1 % $2"),
@@ -110,7 +108,7 @@ const MIN_BY: &str = "first_value($1 ORDER BY $2 ASC NULLS LAST) \
                       FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 
 /// Functions of other systems that are not there, and what to use.
-const ABSENT: [(&str, &str); 19] = [
+const ABSENT: [(&str, &str); 20] = [
     ("age", "subtract the timestamps, or use date_diff('day', a, b)"),
     ("columns", "name the columns"),
     ("currval", "INSERT … RETURNING tells the id of a new row"),
@@ -118,6 +116,7 @@ const ABSENT: [(&str, &str); 19] = [
     ("json_each", "use unnest(json_object_keys(j)) and j -> key"),
     ("json_agg", "use to_json(array_agg(…))"),
     ("jsonb_agg", "use to_json(array_agg(…))"),
+    ("mode", "GROUP BY the value, ORDER BY count(*) DESC LIMIT 1"),
     ("lastval", "INSERT … RETURNING tells the id of a new row"),
     ("list_aggregate", "use unnest(…) and an aggregate over its rows"),
     ("nextval", "use SNOWFLAKE_ID(), as a column's DEFAULT or in the statement"),
