@@ -152,12 +152,40 @@ fn shown_name(item: &SelectItem) -> Option<String> {
         }
         ControlFlow::Continue(())
     });
-    let text = expr.to_string();
+    let text = lower_calls(&expr.to_string());
     let mut name: String = text.chars().take(NAME_CHARS_MAX).collect();
     if name.len() < text.len() {
         name.push('…');
     }
     Some(name)
+}
+
+/// The text with functions in lower case that the parser has a syntax of their own for.
+fn lower_calls(text: &str) -> String {
+    const CALLS: [&str; 7] =
+        ["CEIL(", "FLOOR(", "OVERLAY(", "POSITION(", "SUBSTR(", "SUBSTRING(", "TRIM("];
+    let mut out = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let begins = !out.ends_with(|before: char| before.is_alphanumeric() || before == '_');
+        if quote.is_none()
+            && begins
+            && let Some(call) = CALLS.iter().find(|call| rest.starts_with(**call))
+        {
+            out.push_str(&call.to_lowercase());
+            rest = &rest[call.len()..];
+            continue;
+        }
+        quote = match quote {
+            Some(open) if open == first => None,
+            None if matches!(first, '\'' | '"') => Some(first),
+            open => open,
+        };
+        out.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+    out
 }
 
 fn lower(name: &mut Ident) {
@@ -186,6 +214,13 @@ mod tests {
         let sql = "SELECT 1+1, COUNT( * ), Sum(A), a, t.a, (a), \"A\"||'x', a AS b FROM t";
         let wanted = ["1 + 1", "count(*)", "sum(a)", "", "", "", "\"A\" || 'x'", ""];
         assert_eq!(names(sql, 8), wanted);
+    }
+
+    #[test]
+    fn functions_are_lower_case_and_texts_stay() {
+        let sql = "SELECT CEIL(a), Substring(b, 1, 2), 'CEIL(x)' || trim(c), MYTRIM(d) FROM t";
+        let wanted = ["ceil(a)", "substring(b, 1, 2)", "'CEIL(x)' || trim(c)", "mytrim(d)"];
+        assert_eq!(names(sql, 4), wanted);
     }
 
     #[test]
