@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float32Array, RecordBatch, StringArray,
+    new_null_array,
 };
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
@@ -130,6 +131,12 @@ fn bind(
         let values = stored.assign(column)?;
         return Ok((cast(&values, field, destination)?, None));
     }
+    if is_spelled(column.data_type(), field.data_type()) {
+        // The statement reads it when it is planned for it.
+        let declared = new_null_array(field.data_type(), column.len());
+        let needed = (0..column.len()).map(|row| column.is_valid(row)).collect();
+        return Ok((declared, Some(OwnValues { values: Arc::clone(column), needed })));
+    }
     let values = cast(column, field, destination)?;
     let lost = lost(column, &values).map_err(|error| {
         EngineError::internal("compare bound values with those of the declared type", error)
@@ -155,6 +162,12 @@ fn lost(bound: &ArrayRef, declared: &ArrayRef) -> Result<Option<OwnValues>, Arro
     }
     let needed = same.values().iter().map(|same| !same).collect();
     Ok(Some(OwnValues { values: bound, needed }))
+}
+
+/// Text in the place of a vector: `'[0.1, 0.2]'`.
+fn is_spelled(bound: &DataType, declared: &DataType) -> bool {
+    matches!(bound, DataType::Utf8 | DataType::LargeUtf8)
+        && matches!(declared, DataType::FixedSizeList(..) | DataType::List(_))
 }
 
 /// Text spells values and is read as it is in a statement. A number is rounded to REAL: clients

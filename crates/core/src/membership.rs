@@ -21,7 +21,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -124,11 +124,39 @@ fn value(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::InSubquery(membership) => spelled(membership, schema, false),
         Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
             check(&expr, &subquery)?;
-            let subquery = of_plan(named(&subquery)?);
-            let comparison = SetComparison { expr, subquery, op, quantifier };
-            Ok(Transformed::yes(Expr::SetComparison(comparison)))
+            compared(&expr, &subquery, op, quantifier, schema).map(Transformed::yes)
         }
         other => Ok(Transformed::no(other)),
+    })
+}
+
+/// `v op ANY (S)` is true when it is for one row, and `v op ALL (S)` false when it is for one; the
+/// other way round it is NULL as soon as it is for one.
+fn compared(
+    left: &Expr,
+    subquery: &Subquery,
+    op: Operator,
+    quantifier: SetQuantifier,
+    schema: &DFSchema,
+) -> Result<Expr> {
+    let rows = named(subquery)?;
+    let column = Expr::Column(Column::new_unqualified(VALUE));
+    let comparison = Expr::BinaryExpr(BinaryExpr::new(
+        Box::new(outer(left.clone(), schema)?),
+        op,
+        Box::new(column),
+    ));
+    let null = || lit(ScalarValue::Boolean(None));
+    let unknown = |negated| exists(filtered(rows.clone(), comparison.clone().is_null())?, negated);
+    Ok(match quantifier {
+        SetQuantifier::Any => {
+            let matching = exists(filtered(rows.clone(), comparison.clone())?, false)?;
+            matching.or(unknown(false)?.and(null()))
+        }
+        SetQuantifier::All => {
+            let opposite = exists(filtered(rows.clone(), comparison.clone().is_false())?, true)?;
+            opposite.and(unknown(true)?.or(null()))
+        }
     })
 }
 

@@ -101,10 +101,15 @@ fn known(message: &str) -> Option<(ErrorKind, String)> {
     {
         return not_evaluated(what);
     }
-    if let Some((_, call)) =
+    if let Some((reason, call)) =
         message.split_once("No function matches the given name and argument types '")
         && let Some((call, _)) = call.split_once('\'')
     {
+        // Functions of our own say themselves what they take.
+        let reason = reason.trim();
+        if reason.starts_with(|first: char| first.is_ascii_lowercase()) {
+            return invalid(reason.to_owned());
+        }
         return invalid(format!("there is no function {call}, cast its arguments to other types"));
     }
     if let Some((_, name)) = message.split_once("Internal error: Function '")
@@ -150,8 +155,8 @@ fn not_evaluated(what: &str) -> Option<(ErrorKind, String)> {
         ));
     }
     let text = if named("InSubquery") || named("Exists") || named("SetComparison") {
-        "IN (SELECT …), EXISTS, ANY and ALL are not supported in this place, only in WHERE and \
-         HAVING; write a join instead"
+        "IN (SELECT …), EXISTS, ANY and ALL are not supported in this place, only in the select \
+         list, SET, WHERE and HAVING; write a join instead"
     } else if named("ScalarSubquery") || named("OuterReferenceColumn") {
         "a subquery that names columns of the outer query in this way is not supported, write a \
          join instead"

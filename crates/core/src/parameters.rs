@@ -10,7 +10,7 @@ use datafusion::logical_expr::expr::{Between, InList, Placeholder};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
 use kalamdb_tables::StoredParameter;
 
-use crate::EngineError;
+use crate::{EngineError, parameter_types};
 
 /// Where the value of a parameter goes.
 #[derive(Debug, Default)]
@@ -36,6 +36,13 @@ pub(crate) fn resolve(
         return Ok((plan, (Arc::new(Schema::empty()), Vec::new())));
     }
     let known = known_fields(&plan)?;
+    let (plan, known) = if parameter_types::may_infer(&plan)? {
+        let plan = parameter_types::infer(with_known(plan, &known)?)?;
+        let known = known_fields(&plan)?;
+        (plan, known)
+    } else {
+        (plan, known)
+    };
     let plan = type_placeholders(plan, &known)?;
     let typed = known_fields(&plan)?;
     let mut columns = compared_columns(&plan)?;
@@ -140,6 +147,28 @@ fn in_both_places(id: &str, one: &FieldRef, two: &FieldRef) -> Result<FieldRef, 
     let mut metadata = one.metadata().clone();
     metadata.retain(|key, value| two.metadata().get(key) == Some(value));
     Ok(Arc::new(one.as_ref().clone().with_metadata(metadata)))
+}
+
+/// The plan with the types that are told in one place in all other places.
+fn with_known(
+    plan: LogicalPlan,
+    known: &HashMap<String, FieldRef>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let typed = plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| {
+            expr.transform_up(|expr| match expr {
+                Expr::Placeholder(Placeholder { id, field: None }) if known.contains_key(&id) => {
+                    let field = known.get(&id).map(|field| {
+                        Arc::new(field.as_ref().clone().with_name(&id).with_nullable(true))
+                    });
+                    let typed = Placeholder::new_with_field(id, field);
+                    Ok(Transformed::yes(Expr::Placeholder(typed)))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+        })
+    })?;
+    Ok(typed.data)
 }
 
 fn type_placeholders(

@@ -24,8 +24,8 @@ use crate::bound_values::BoundRow;
 use crate::prepared::PreparedPlan;
 use crate::session::Session;
 use crate::{
-    Engine, EngineError, PinnedView, Prepared, StatementKind, bound_values, listing, optimize,
-    pace, show_functions, show_stats, view_age, wire_schema,
+    Engine, EngineError, PinnedView, Prepared, StatementKind, bound_values, explain_text, listing,
+    optimize, pace, show_functions, show_stats, view_age, wire_schema,
 };
 
 /// Record batches as they are made. Dropping the stream cancels the statement.
@@ -228,6 +228,7 @@ impl QueryRun {
         let (plan, values) =
             self.engine.plan_bound(&self.principal, &catalog, &prepared, plan, bound)?;
         let read = Arc::clone(&view);
+        let explains = matches!(prepared.statement.statement, Statement::Explain(_));
         let work = async {
             let start = self.engine.physical_plan(&self.principal, catalog, plan, values, read);
             let runnable = clock.run(start).await??;
@@ -237,6 +238,7 @@ impl QueryRun {
                 if batch.num_rows() == 0 {
                     continue;
                 }
+                let batch = if explains { explain_text::readable(batch)? } else { batch };
                 *answered = true;
                 let sent = view_age::unless_stalled(settings.stall_max, sender.send(Ok(batch)));
                 if sent.await?.is_err() {

@@ -29,6 +29,7 @@ use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
 use crate::truth_tests::TruthTests;
+use crate::value_subqueries::ValueSubqueries;
 use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
@@ -51,6 +52,7 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         .with_optimizer_rules(simplify::optimizer_rules())
         .with_analyzer_rule(Arc::new(NullableSubqueries))
         .with_analyzer_rule(Arc::new(Membership))
+        .with_analyzer_rule(Arc::new(ValueSubqueries))
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(TruthTests))
         .with_analyzer_rule(Arc::new(GroupingSets))

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// The dialect every text is read with. `?` is a parameter, never an operator; only `"…"` and
 /// `` `…` `` quote names; `#` and `@` start no names; comments are comments, whatever they hold.
@@ -24,6 +25,9 @@ pub(crate) struct KalamDialect {
 /// Operands begun for each token, and for a statement of no tokens.
 const OPERANDS_PER_TOKEN: usize = 8;
 const OPERANDS_LEAST: usize = 10_000;
+/// How tightly the operators into JSON (`->`, `->>`, `#>`, `#>>`) bind: more than arithmetic, less
+/// than a cast, so that `j ->> 'a' = 'x'` compares what was taken out of `j`.
+const JSON_PRECEDENCE: u8 = 45;
 
 impl KalamDialect {
     /// The dialect for reading one statement of so many tokens.
@@ -67,6 +71,15 @@ impl Dialect for KalamDialect {
         if left.is_some() { None } else { Some(Err(ParserError::RecursionLimitExceeded)) }
     }
 
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match parser.peek_token_ref().token {
+            Token::Arrow | Token::LongArrow | Token::HashArrow | Token::HashLongArrow => {
+                Some(Ok(JSON_PRECEDENCE))
+            }
+            _ => None,
+        }
+    }
+
     supported!(
         allow_extract_custom,
         allow_extract_single_quotes,
@@ -86,11 +99,13 @@ impl Dialect for KalamDialect {
         supports_named_fn_args_with_assignment_operator,
         supports_nested_comments,
         supports_numeric_literal_underscores,
+        supports_order_by_all,
         supports_parens_around_table_factor,
         supports_pipe_operator,
         supports_select_wildcard_except,
         supports_select_wildcard_exclude,
         supports_select_wildcard_ilike,
+        supports_select_wildcard_rename,
         supports_select_wildcard_replace,
         supports_string_escape_constant,
         supports_struct_literal,

@@ -71,7 +71,7 @@ pub(crate) fn statement(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
     };
     match word.as_str() {
         "WITH" if merge::follows_with(reader) => merge::merge(reader),
-        "SELECT" | "WITH" | "VALUES" | "FROM" => query(reader),
+        "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => query(reader),
         "INSERT" => dml::insert(reader),
         "UPDATE" => dml::update(reader),
         "DELETE" => dml::delete(reader),

@@ -133,11 +133,8 @@ impl VisitorMut for Guard {
             };
             return unsupported(clause, advice);
         }
-        if let Some(operation) = counting_operation(&query.body) {
-            return unsupported(
-                operation,
-                "leave ALL out, or number equal rows with row_number() on both sides",
-            );
+        if let Some(operation) = operation_by_name(&query.body) {
+            return unsupported(operation, "name the columns of both sides in one order");
         }
         if let Some(fetch) = query.fetch.take()
             && let Err(error) = fetch_as_limit(query, fetch)
@@ -205,6 +202,12 @@ impl VisitorMut for Guard {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Walk {
         match ignored_table_clause(factor) {
+            Some(clause @ "PIVOT") => {
+                unsupported(clause, "use an aggregate with FILTER (WHERE …) for each column")
+            }
+            Some(clause @ "UNPIVOT") => {
+                unsupported(clause, "use UNION ALL, a query for each column")
+            }
             Some(clause) => unsupported(clause, "leave it out"),
             None => ControlFlow::Continue(()),
         }
@@ -259,15 +262,16 @@ fn ignored_query_clause(query: &Query) -> Option<&'static str> {
     }
 }
 
-/// The operation of a body that is about how often a row occurs, which planning would ignore.
-fn counting_operation(body: &SetExpr) -> Option<&'static str> {
+/// INTERSECT or EXCEPT by the names of columns, which planning would take for one by position.
+fn operation_by_name(body: &SetExpr) -> Option<&'static str> {
+    use SetQuantifier::{AllByName, ByName, DistinctByName};
     let mut bodies = vec![body];
     while let Some(body) = bodies.pop() {
         let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { continue };
-        if matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName) {
+        if matches!(set_quantifier, ByName | AllByName | DistinctByName) {
             match op {
-                SetOperator::Intersect => return Some("INTERSECT ALL"),
-                SetOperator::Except | SetOperator::Minus => return Some("EXCEPT ALL"),
+                SetOperator::Intersect => return Some("INTERSECT BY NAME"),
+                SetOperator::Except | SetOperator::Minus => return Some("EXCEPT BY NAME"),
                 SetOperator::Union => {}
             }
         }
@@ -330,6 +334,9 @@ fn ignored_table_clause(factor: &TableFactor) -> Option<&'static str> {
             }
         }
         TableFactor::Derived { sample: Some(_), .. } => Some("TABLESAMPLE"),
+        TableFactor::Pivot { .. } => Some("PIVOT"),
+        TableFactor::Unpivot { .. } => Some("UNPIVOT"),
+        TableFactor::MatchRecognize { .. } => Some("MATCH_RECOGNIZE"),
         _ => None,
     }
 }

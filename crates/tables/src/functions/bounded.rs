@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::{string, unicode};
@@ -48,7 +48,12 @@ enum Growth {
 
 impl Growth {
     /// Bytes of the value made of these arguments; `None` when they are not what it counts by.
-    fn bytes(self, first: &ScalarValue, second: &ScalarValue, third: Option<i64>) -> Option<u64> {
+    fn bytes(
+        self,
+        first: &ScalarValue,
+        second: &ScalarValue,
+        third: Option<&ScalarValue>,
+    ) -> Option<u64> {
         let end = whole(second)?;
         let count = u64::try_from(end).unwrap_or_default();
         Some(match self {
@@ -56,11 +61,27 @@ impl Growth {
             Self::Characters => count,
             Self::Items => count.saturating_mul(ITEM_BYTES.max(first.size() as u64)),
             Self::Steps => {
-                let step = third.unwrap_or(1).unsigned_abs().max(1);
+                let step = third.and_then(|third| step_of(first, third));
+                let step = step.unwrap_or(1).unsigned_abs().max(1);
                 (whole(first)?.abs_diff(end) / step).saturating_mul(ITEM_BYTES)
             }
         })
     }
+}
+
+/// The step in the unit of what is counted; of months their days at least.
+fn step_of(first: &ScalarValue, step: &ScalarValue) -> Option<i64> {
+    let ScalarValue::IntervalMonthDayNano(Some(step)) = step else { return whole(step) };
+    let days = i64::from(step.months).saturating_mul(28).saturating_add(i64::from(step.days));
+    let nanos = days.saturating_mul(86_400_000_000_000).saturating_add(step.nanoseconds);
+    let unit = match first.data_type() {
+        DataType::Date32 => 86_400_000_000_000,
+        DataType::Timestamp(TimeUnit::Second, _) => 1_000_000_000,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000_000,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000,
+        _ => 1,
+    };
+    Some(nanos / unit)
 }
 
 fn whole(value: &ScalarValue) -> Option<i64> {
@@ -103,8 +124,7 @@ impl Bounded {
         let mut bytes = 0_u64;
         for row in 0..rows {
             let third = third.map(|third| at(third, row)).transpose()?;
-            let third = third.as_ref().and_then(whole);
-            let made = self.growth.bytes(&at(first, row)?, &at(second, row)?, third);
+            let made = self.growth.bytes(&at(first, row)?, &at(second, row)?, third.as_ref());
             bytes = bytes.saturating_add(made.unwrap_or_default());
         }
         if bytes <= CALL_BYTES_MAX {

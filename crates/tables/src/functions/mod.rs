@@ -3,9 +3,12 @@
 mod assign_cast;
 mod bounded;
 mod ids;
+mod json;
 mod one_value;
 mod session_values;
+mod types;
 mod uuid_text;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -19,7 +22,8 @@ pub(crate) use self::uuid_text::{to_uuid, uuid_text};
 use crate::planner::named_cast;
 
 /// KalamDB's own scalar functions: `version()`, `uuid_v7()`, `ulid()`, `snowflake_id()`,
-/// `to_uuid(text)`, `uuid_text(uuid)`, and the bounded ones. Made once per process and registered
+/// `to_uuid(text)`, `uuid_text(uuid)`, those of JSON and of vectors, `typeof`, `len`, and the
+/// bounded ones. Made once per process and registered
 /// in the state statements are planned with: the generators are shared.
 ///
 /// `current_user()`, `current_schema()` and their like are not among them: the planner binds those
@@ -28,5 +32,6 @@ pub fn scalar_functions(clock: Arc<dyn Clock>) -> Vec<Arc<ScalarUDF>> {
     let ids = ids::functions(&clock).into_iter();
     let bounded = bounded::functions();
     let others = [session_values::version(), to_uuid(), uuid_text(), named_cast()];
-    ids.chain(others).chain(bounded).map(Arc::new).collect()
+    let all = ids.chain(others).chain(bounded).chain(json::functions()).chain(vectors::functions());
+    all.chain(types::functions()).map(Arc::new).collect()
 }

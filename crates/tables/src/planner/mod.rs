@@ -4,8 +4,11 @@
 //! names are resolved against what the principal may see, scopes that name a system column read
 //! wide tables, and INSERT, UPDATE, DELETE, MERGE become one source SELECT feeding a sink.
 
+mod counted_sets;
+mod date_differences;
 mod exact_numbers;
 mod explain_verbs;
+mod function_forms;
 mod marked_tables;
 mod merged_order;
 mod named_casts;
@@ -14,11 +17,16 @@ mod one_partition;
 mod one_row_subqueries;
 mod plan_context;
 mod repeated_names;
+mod result_names;
+mod row_values;
+mod series;
 mod system_columns;
 mod table_wildcards;
 #[cfg(test)]
 mod tests;
+mod text_formats;
 mod type_planner;
+mod unknown_functions;
 mod uuid_text;
 mod views;
 mod wide_scopes;

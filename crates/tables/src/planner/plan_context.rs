@@ -22,11 +22,14 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
-use super::exact_numbers;
 use super::marked_tables::MarkedTables;
 use super::names::{Names, Resolved, table_name};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
+use super::{
+    counted_sets, exact_numbers, function_forms, result_names, row_values, series,
+    unknown_functions,
+};
 use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
 
@@ -52,24 +55,42 @@ impl<'a> PlanContext<'a> {
 
     /// Plans a query as it was written.
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
-        let mut query = query.clone();
+        let mut named = query.clone();
+        if result_names::name_inner(&mut named)
+            && let Ok(plan) = self.plan_written(named)
+        {
+            return Ok(plan);
+        }
+        self.plan_written(query.clone())
+    }
+
+    fn plan_written(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         super::table_wildcards::complete(&mut query)?;
+        row_values::rewrite(&mut query)?;
+        series::rewrite(&mut query);
+        function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;
-        let plan = super::uuid_text::rewrite(self.plan_prepared(query)?)?;
-        super::one_row_subqueries::rewrite(plan)
+        let plan = counted_sets::number(self.plan_prepared(query)?)?;
+        super::one_row_subqueries::rewrite(super::uuid_text::rewrite(plan)?)
     }
 
     /// Plans a query whose scopes are widened already.
     pub(crate) fn plan_prepared(&self, query: ast::Query) -> Result<LogicalPlan> {
-        self.planner().sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
+        let statement = ast::Statement::Query(Box::new(query));
+        let plan = self.planner().sql_statement_to_plan(statement);
+        plan.map_err(|error| unknown_functions::explained(error, &self.function_names()))
     }
 
     /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
     pub(crate) fn plan_expression(&self, mut expression: ast::Expr) -> Result<Expr> {
+        function_forms::write_out(&mut expression)?;
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
-        let expr = self.planner().sql_to_expr(expression, &DFSchema::empty(), &mut context)?;
+        let expr = self
+            .planner()
+            .sql_to_expr(expression, &DFSchema::empty(), &mut context)
+            .map_err(|error| unknown_functions::explained(error, &self.function_names()))?;
         super::uuid_text::rewrite_expression(expr, &DFSchema::empty())
     }
 
@@ -79,6 +100,7 @@ impl<'a> PlanContext<'a> {
         mut expression: ast::Expr,
         schema: &DFSchemaRef,
     ) -> Result<LogicalPlan> {
+        function_forms::write_out(&mut expression)?;
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
         let expr = self.planner().sql_to_expr(expression, schema, &mut context)?;
@@ -88,6 +110,13 @@ impl<'a> PlanContext<'a> {
             schema: Arc::clone(schema),
         });
         LogicalPlanBuilder::from(input).project([expr])?.build()
+    }
+
+    fn function_names(&self) -> Vec<String> {
+        let mut names = self.udf_names();
+        names.extend(self.udaf_names());
+        names.extend(self.udwf_names());
+        names
     }
 
     fn planner(&self) -> SqlToRel<'_, Self> {

@@ -20,6 +20,7 @@ use kalamdb_sql::stored_name;
 
 use super::named_casts;
 use super::plan_context::PlanContext;
+use super::result_names;
 
 /// How the names begin that are given while planning.
 const GIVEN: &str = "repeated column ";
@@ -28,7 +29,12 @@ impl PlanContext<'_> {
     /// Plans the query of a statement; its result may have several columns of one name.
     pub(crate) fn plan_result(&self, query: &Query) -> Result<LogicalPlan> {
         let (plan, renamed) = self.plan_renamed(query)?;
-        if renamed.is_empty() { Ok(plan) } else { named_back(plan, &renamed) }
+        let shown = result_names::of(query, plan.schema().fields().len());
+        let fields = plan.schema().fields().iter();
+        let same = fields
+            .zip(&shown)
+            .all(|(field, shown)| shown.as_ref().is_none_or(|shown| shown == field.name()));
+        if renamed.is_empty() && same { Ok(plan) } else { named_back(plan, &renamed, shown) }
     }
 
     /// Plans a query whose columns go by position: their names are any.
@@ -41,20 +47,23 @@ impl PlanContext<'_> {
             Ok(plan) => return Ok((plan, Renamed::new())),
             Err(error) => error,
         };
-        let mut query = query.clone();
-        let mut renamed = Renamed::new();
-        let ordered_by = ordered_by(&query);
-        rename(&mut query.body, &ordered_by, &mut renamed);
-        if !renamed.is_empty()
-            && let Ok(plan) = self.plan_query(&query)
-        {
-            return Ok((plan, renamed));
-        }
-        if named_casts::is_repetition(&error)
-            && named_casts::name_casts(&mut query)
-            && let Ok(plan) = self.plan_query(&query)
-        {
-            return Ok((plan, renamed));
+        // Those that are spelled alike first; then all, for the engine may call alike what is not.
+        for all in [false, true] {
+            let mut query = query.clone();
+            let mut renaming =
+                Renaming { ordered_by: ordered_by(&query), all, renamed: Renamed::new() };
+            renaming.body(&mut query.body);
+            if !renaming.renamed.is_empty()
+                && let Ok(plan) = self.plan_query(&query)
+            {
+                return Ok((plan, renaming.renamed));
+            }
+            if named_casts::is_repetition(&error)
+                && named_casts::name_casts(&mut query)
+                && let Ok(plan) = self.plan_query(&query)
+            {
+                return Ok((plan, renaming.renamed));
+            }
         }
         // Something else is wrong with what was written.
         Err(error)
@@ -77,58 +86,69 @@ fn ordered_by(query: &Query) -> Vec<String> {
         .collect()
 }
 
-fn rename(body: &mut SetExpr, ordered_by: &[String], renamed: &mut Renamed) {
-    match body {
-        SetExpr::Select(select) => rename_items(select, ordered_by, renamed),
-        SetExpr::SetOperation { left, right, set_quantifier, .. } => {
-            use SetQuantifier::{AllByName, ByName, DistinctByName};
-            // There a column's name decides with which one it goes.
-            if !matches!(set_quantifier, ByName | AllByName | DistinctByName) {
-                rename(left, ordered_by, renamed);
-                rename(right, ordered_by, renamed);
-            }
-        }
-        SetExpr::Query(query) => rename(&mut query.body, ordered_by, renamed),
-        _ => {}
-    }
+/// What is renamed, and how far that went.
+struct Renaming {
+    ordered_by: Vec<String>,
+    /// Every item without a name is given one.
+    all: bool,
+    renamed: Renamed,
 }
 
-fn rename_items(select: &mut Select, ordered_by: &[String], renamed: &mut Renamed) {
-    let with_wildcard = select
-        .projection
-        .iter()
-        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-    // The name of each item so far, and what has it.
-    let mut seen: HashMap<String, Seen> = HashMap::new();
-    for item in &mut select.projection {
-        let (name, alias, expr) = match item {
-            SelectItem::UnnamedExpr(expr) => (name_of(expr), None, expr),
-            SelectItem::ExprWithAlias { expr, alias } => {
-                (stored_name(alias), Some(stored_name(alias)), expr)
+impl Renaming {
+    fn body(&mut self, body: &mut SetExpr) {
+        match body {
+            SetExpr::Select(select) => self.items(select),
+            SetExpr::SetOperation { left, right, set_quantifier, .. } => {
+                use SetQuantifier::{AllByName, ByName, DistinctByName};
+                // There a column's name decides with which one it goes.
+                if !matches!(set_quantifier, ByName | AllByName | DistinctByName) {
+                    self.body(left);
+                    self.body(right);
+                }
             }
-            _ => continue,
-        };
-        let named = alias.is_some() || is_name(expr);
-        let sorts = named && ordered_by.contains(&name);
-        let shown = expr.to_string();
-        let repeats = match seen.entry(name) {
-            // By which of the two to sort nobody knows.
-            Entry::Occupied(first) if sorts && first.get().named && first.get().shown != shown => {
-                continue;
+            SetExpr::Query(query) => self.body(&mut query.body),
+            _ => {}
+        }
+    }
+
+    fn items(&mut self, select: &mut Select) {
+        let with_wildcard = select.projection.iter().any(|item| {
+            matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+        });
+        // The name of each item so far, and what has it.
+        let mut seen: HashMap<String, Seen> = HashMap::new();
+        for item in &mut select.projection {
+            let (name, alias, expr) = match item {
+                SelectItem::UnnamedExpr(expr) => (name_of(expr), None, expr),
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    (stored_name(alias), Some(stored_name(alias)), expr)
+                }
+                _ => continue,
+            };
+            let named = alias.is_some() || is_name(expr);
+            let sorts = named && self.ordered_by.contains(&name);
+            let shown = expr.to_string();
+            let repeats = match seen.entry(name) {
+                // By which of the two to sort nobody knows.
+                Entry::Occupied(first)
+                    if sorts && first.get().named && first.get().shown != shown =>
+                {
+                    continue;
+                }
+                Entry::Occupied(_) => true,
+                Entry::Vacant(place) => {
+                    place.insert(Seen { shown, named });
+                    self.all && !named
+                }
+            };
+            // A wildcard may stand for a column of any name.
+            let may_repeat = with_wildcard && !(sorts && alias.is_some());
+            if repeats || may_repeat {
+                let name = format!("{GIVEN}{}", self.renamed.len() + 1);
+                let given = Ident::with_quote('"', name.as_str());
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: given };
+                self.renamed.insert(name, alias);
             }
-            Entry::Occupied(_) => true,
-            Entry::Vacant(place) => {
-                place.insert(Seen { shown, named });
-                false
-            }
-        };
-        // A wildcard may stand for a column of any name.
-        let may_repeat = with_wildcard && !(sorts && alias.is_some());
-        if repeats || may_repeat {
-            let name = format!("{GIVEN}{}", renamed.len() + 1);
-            let given = Ident::with_quote('"', name.as_str());
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: given };
-            renamed.insert(name, alias);
         }
     }
 }
@@ -165,16 +185,21 @@ fn name_of(expr: &ast::Expr) -> String {
     }
 }
 
-/// The plan with the names that were written.
-fn named_back(plan: LogicalPlan, renamed: &Renamed) -> Result<LogicalPlan> {
+/// The plan with the names that were written; `shown` are those of columns without one.
+fn named_back(
+    plan: LogicalPlan,
+    renamed: &Renamed,
+    shown: Vec<Option<String>>,
+) -> Result<LogicalPlan> {
     let schema = plan.schema();
     let mut names = Vec::with_capacity(schema.fields().len());
     let mut uses: HashMap<String, usize> = HashMap::new();
-    for field in schema.fields() {
-        let name = match renamed.get(field.name()) {
-            Some(Some(alias)) => alias.clone(),
-            Some(None) => own_name(&plan, field.name())?,
-            None => field.name().clone(),
+    for (field, shown) in schema.fields().iter().zip(shown) {
+        let name = match (renamed.get(field.name()), shown) {
+            (_, Some(shown)) => shown,
+            (Some(Some(alias)), None) => alias.clone(),
+            (Some(None), None) => own_name(&plan, field.name())?,
+            (None, None) => field.name().clone(),
         };
         *uses.entry(name.clone()).or_default() += 1;
         names.push(name);
