@@ -44,6 +44,7 @@ mod optimize;
 mod overflow;
 mod pace;
 mod parameters;
+mod placed;
 mod prepare;
 mod prepared;
 mod query;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
-use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_commons::{ErrorKind, Principal, SqlState};
 use kalamdb_sql::CatalogSnapshot;
 use kalamdb_store::ReadView;
 use kalamdb_tables::{CancelFlag, StatementContext};
@@ -64,7 +64,8 @@ impl Engine {
         if let PreparedPlan::Listing = prepared.plan {
             let statement = &prepared.statement.statement;
             let view = self.metadata(session.principal());
-            let batch = listing::rows(&view, session, &prepared.namespace, statement)?;
+            let batch = listing::rows(&view, session, &prepared.namespace, statement)
+                .map_err(|error| error.placed(&prepared.statement, None))?;
             let batches = futures::stream::iter([Ok(batch)]).boxed();
             return Ok(QueryResult { schema, batches });
         }
@@ -149,6 +150,7 @@ fn bindings(
 
 pub(crate) fn unbound(wanted: usize) -> EngineError {
     EngineError::invalid(format!("the statement has {wanted} parameters, bind their values first"))
+        .coded(SqlState::WrongParameters)
 }
 
 struct QueryRun {

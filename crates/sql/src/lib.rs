@@ -37,9 +37,9 @@ pub use parse::{
     AlterUser, Assignment, CATALOG_NAME, CreateTable, CreateUser, DEFAULT_FUNCTIONS,
     DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement, NESTING_MAX, NewColumn,
     OPERATORS_MAX, PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement, Password, SET_OPERATORS_MAX,
-    SessionSetting, Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
-    check_create_table, check_new_name, column_type_from_ast, is_default_keyword, not_found, parse,
-    parse_column_type, parse_default, parse_statement_timeout, quote_name, show_create_table,
-    stored_name,
+    SessionSetting, Sought, Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement,
+    check_catalog, check_create_table, check_new_name, column_type_from_ast, find_in_text,
+    is_default_keyword, not_found, parse, parse_column_type, parse_default,
+    parse_statement_timeout, quote_name, show_create_table, stored_name,
 };
 pub use suggest::nearest;

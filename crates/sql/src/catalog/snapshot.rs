@@ -158,11 +158,19 @@ impl CatalogSnapshot {
 
     fn no_such_table(&self, principal: &Principal, namespace: &str, name: &str) -> SqlError {
         let visible = self.tables_in(namespace).filter(|table| table.is_visible_to(principal));
+        let near = crate::nearest(name, visible.map(|table| &*table.definition.name));
         SqlError::NotFound {
             object: ObjectKind::Table,
             name: format!("{namespace}.{name}"),
-            suggestion: crate::nearest(name, visible.map(|table| &*table.definition.name)),
+            suggestion: near.or_else(|| self.elsewhere(principal, name)),
         }
+    }
+
+    /// The full name of a table of this name that the principal may know of.
+    fn elsewhere(&self, principal: &Principal, name: &str) -> Option<String> {
+        let visible = self.tables().filter(|table| table.is_visible_to(principal));
+        let named = visible.filter(|table| &*table.definition.name == name);
+        named.map(|table| table.definition.qualified_name()).min()
     }
 
     pub(super) fn advance_version(&mut self) {

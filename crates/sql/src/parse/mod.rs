@@ -8,6 +8,7 @@ mod dialect;
 mod dispatch;
 mod dml;
 mod explain;
+mod locate;
 mod names;
 mod options;
 mod placeholders;
@@ -27,6 +28,7 @@ pub use column_types::{column_type_from_ast, parse_column_type};
 pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
+pub use locate::{Sought, find_in_text};
 pub use names::{
     CATALOG_NAME, TableName, check_catalog, check_new_name, not_found, quote_name, stored_name,
 };
@@ -65,10 +67,12 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
         let dialect = KalamDialect::for_tokens(part.tokens.len());
         let mut reader = reader::Reader::new(&dialect, part.tokens);
-        let statement = dispatch::statement(&mut reader)?;
-        reader.expect_end()?;
+        let statement = dispatch::statement(&mut reader)
+            .and_then(|statement| reader.expect_end().map(|()| statement))
+            .map_err(|error| locate::sharpen(error, sql, part.start))?;
         dispatch::check_parameters(&statement, parameter_count)?;
-        statements.push(ParsedStatement { statement, text: part.text, parameter_count });
+        let (text, start) = (part.text, part.start);
+        statements.push(ParsedStatement { statement, text, start, parameter_count });
     }
     if statements.is_empty() {
         return Err(SqlError::Syntax {
