@@ -152,7 +152,9 @@ fn innermost(error: &DataFusionError) -> String {
 
 fn unknown_column(field: &Column, valid: &[Column]) -> Said {
     let name = field.flat_name();
-    let columns = || valid.iter().filter(|column| !OWN_COLUMNS.contains(&column.name.as_str()));
+    // Results of expressions (`count(*)`) are no columns that could be named.
+    let named = |name: &str| !OWN_COLUMNS.contains(&name) && !name.contains('(');
+    let columns = || valid.iter().filter(|column| named(&column.name));
     let tables = || columns().filter_map(|column| Some(column.relation.as_ref()?.table()));
     if let Some(relation) = &field.relation
         && columns().next().is_some()

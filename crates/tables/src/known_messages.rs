@@ -11,6 +11,7 @@ pub(crate) const KNOWN: &[(&str, SqlState, &str, About)] = &[
     // Values that cannot be of a type.
     ("Cannot cast string '{}' to value of Date32 type", InvalidDatetime, "'{0}' is no DATE, write it as '2024-12-31'", Nothing),
     ("Cannot cast string '{}' to value of Time64({}) type", InvalidDatetime, "'{0}' is no TIME, write it as '23:59:59'", Nothing),
+    ("Cannot cast string '{}' to value of Decimal{} type", InvalidText, "'{0}' is no number", Nothing),
     ("Cannot cast string '{}' to value of {} type", InvalidText, "'{0}' is no value of type {1}", Nothing),
     ("Cannot cast value '{}' to value of {} type", InvalidText, "'{0}' is no value of type {1}", Nothing),
     ("Error parsing timestamp from '{}': {}", InvalidDatetime, "'{0}' is no TIMESTAMP, write it as '2024-12-31 23:59:59': {1}", Nothing),

@@ -3,6 +3,8 @@
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use kalamdb_commons::SqlState;
+
 use crate::error::{Position, SqlError};
 use crate::parse::reader::{is_word, position_of};
 use crate::parse::split::split;
@@ -191,10 +193,21 @@ fn name_of(token: &Token) -> Option<String> {
     Some(if word.quote_style.is_some() { word.value.clone() } else { word.value.to_lowercase() })
 }
 
-/// A refusal of a clause that was placed at the statement's beginning, or nowhere, placed at the
-/// clause when its words stand in the text once.
+/// An error that was placed at the statement's beginning, or nowhere, placed at the words it is
+/// about when they stand in the text once.
 pub(super) fn sharpen(error: SqlError, sql: &str, start: Position) -> SqlError {
-    let SqlError::Unsupported { what, advice, position } = error else { return error };
+    let (what, advice, position) = match error {
+        SqlError::Unsupported { what, advice, position } => (what, advice, position),
+        SqlError::Coded { state: SqlState::DuplicateColumn, message, position } => {
+            let second = second_place(sql, start, &message).or(position);
+            return SqlError::Coded { state: SqlState::DuplicateColumn, message, position: second };
+        }
+        SqlError::Invalid { message, position: Some(_) } if message.contains("is no parameter") => {
+            let position = place_of_sign(sql, start, &message);
+            return SqlError::Coded { state: SqlState::UndefinedParameter, message, position };
+        }
+        other => return other,
+    };
     if position.is_some_and(|position| position != start) {
         return SqlError::Unsupported { what, advice, position };
     }
@@ -203,6 +216,43 @@ pub(super) fn sharpen(error: SqlError, sql: &str, start: Position) -> SqlError {
     let words = clause.split(' ').map(str::to_owned).collect();
     let sharper = place_of_words(sql, start, &Sought::Words(words));
     SqlError::Unsupported { what, advice, position: sharper.or(position) }
+}
+
+/// Where a column's name in a message stands for the second time in a list of columns or of
+/// assignments, when it stands there twice.
+fn second_place(sql: &str, start: Position, message: &str) -> Option<Position> {
+    let name = message.strip_prefix("column ")?.split(" is ").next()?;
+    let name = name.trim_matches('"').replace("\"\"", "\"");
+    let tokens = split(sql).ok()?.into_iter().find(|part| part.start == start)?.tokens;
+    let begins = |at: usize| {
+        let before = at.checked_sub(1).and_then(|at| token(&tokens, at));
+        before.is_some_and(|token| {
+            matches!(token, Token::Comma | Token::LParen) || is_word(token, "SET")
+        })
+    };
+    let places: Vec<usize> =
+        (0..tokens.len()).filter(|at| has_name(&tokens, *at, &name) && begins(*at)).collect();
+    match places.as_slice() {
+        [_, second] => position_of(tokens.get(*second)?.span),
+        _ => None,
+    }
+}
+
+/// Where `:name` or `@name` of a message stands, when it does so once.
+fn place_of_sign(sql: &str, start: Position, message: &str) -> Option<Position> {
+    let written = message.strip_prefix('\'')?.split('\'').next()?;
+    let tokens = split(sql).ok()?.into_iter().find(|part| part.start == start)?.tokens;
+    let is_it = |at: &usize| {
+        let whole = token(&tokens, *at).is_some_and(|token| token.to_string() == written);
+        let sign = token(&tokens, *at).map(Token::to_string).unwrap_or_default();
+        let name = token(&tokens, at + 1).map(Token::to_string).unwrap_or_default();
+        whole || !sign.is_empty() && format!("{sign}{name}") == written
+    };
+    let places: Vec<usize> = (0..tokens.len()).filter(is_it).collect();
+    match places.as_slice() {
+        [only] => position_of(tokens.get(*only)?.span),
+        _ => None,
+    }
 }
 
 fn place_of_words(sql: &str, start: Position, words: &Sought) -> Option<Position> {
