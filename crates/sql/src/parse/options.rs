@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use kalamdb_commons::{AccessLevel, Durability, TableOptions, TableType};
+use kalamdb_commons::{AccessLevel, Durability, SqlState, TableOptions, TableType};
 
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::unknown_word;
@@ -126,7 +126,10 @@ fn durability(value: &str) -> Result<Durability, SqlError> {
 
 fn wrong(option: &str, value: &str, right: &str) -> SqlError {
     let shown: String = value.chars().take(64).flat_map(char::escape_debug).collect();
-    SqlError::invalid(format!("the option {option} cannot be '{shown}', use {right}"))
+    SqlError::coded(
+        SqlState::InvalidParameterValue,
+        format!("the option {option} cannot be '{shown}', use {right}"),
+    )
 }
 
 pub(crate) fn stream_refused() -> SqlError {
