@@ -230,7 +230,12 @@ async fn check_descriptions(role: &str, client: &Client, expected: &[&str]) {
             {
                 let refused = client.update(&sql).await.unwrap_err();
                 assert_eq!(refused.code(), Code::NotFound, "{sql} of {role}: {refused}");
-                assert_eq!(refused.message(), hidden.message(), "{sql} of {role}");
+                // They name the table at another place.
+                let said = |status: &Status| {
+                    let message = status.message();
+                    message.split(" (at line ").next().unwrap_or_default().to_owned()
+                };
+                assert_eq!(said(&refused), said(&hidden), "{sql} of {role}");
             }
         }
     }

@@ -21,6 +21,7 @@ mod error_kind;
 mod ids;
 pub mod limits;
 mod role;
+mod sql_state;
 mod stream_options;
 mod string_interner;
 pub mod system_columns;
@@ -32,6 +33,7 @@ pub use column_type::{ColumnType, StructField, TimePrecision, TypeError};
 pub use error_kind::ErrorKind;
 pub use ids::{ColumnId, CommitSeq, Generation, NamespaceId, TableId, UserId};
 pub use role::{Principal, Role};
+pub use sql_state::SqlState;
 pub use stream_options::{StreamOptions, stream_bucket_seconds};
 pub use string_interner::intern;
 pub use table_definition::{

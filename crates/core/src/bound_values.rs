@@ -18,6 +18,9 @@ use arrow::util::display::array_value_to_string;
 use datafusion::common::{ParamValues, ScalarValue};
 use uuid::Uuid;
 
+use kalamdb_commons::SqlState;
+use kalamdb_tables::{in_sql_types, plain_words};
+
 use crate::EngineError;
 use crate::parameters::Destination;
 
@@ -59,7 +62,8 @@ pub(crate) fn conform(
         return Err(EngineError::invalid(format!(
             "the statement has {wanted} parameters, but {} were bound",
             bound.num_columns()
-        )));
+        ))
+        .coded(SqlState::WrongParameters));
     }
     if wanted == 0 {
         return Ok(BoundRows { declared: bound.clone(), own: Vec::new() });
@@ -186,6 +190,7 @@ fn cast(
         return Ok(Arc::clone(column));
     }
     converted(column, field.data_type()).map_err(|error| {
+        let reason = plain_words(&error.to_string());
         // The first row that is refused alone, too.
         let refused = (0..column.len())
             .find(|row| converted(&column.slice(*row, 1), field.data_type()).is_err());
@@ -196,11 +201,13 @@ fn cast(
             None => String::new(),
         };
         EngineError::invalid(format!(
-            "parameter {}{row} is {}{value} and cannot be bound as {}{with}: {error}",
+            "parameter {}{row} is {}{value} and cannot be bound as {}{with}: {}",
             field.name(),
-            column.data_type(),
-            field.data_type()
+            in_sql_types(&column.data_type().to_string()),
+            in_sql_types(&field.data_type().to_string()),
+            reason.message
         ))
+        .coded(reason.state.unwrap_or(SqlState::WrongParameters))
     })
 }
 

@@ -4,40 +4,81 @@ use std::error::Error;
 use std::fmt;
 
 use datafusion::error::DataFusionError;
-use kalamdb_commons::ErrorKind;
-use kalamdb_sql::SqlError;
+use kalamdb_commons::{ErrorKind, SqlState};
+use kalamdb_sql::{ParsedStatement, Position, Sought, SqlError};
 use kalamdb_store::StoreError;
 use kalamdb_tables::TablesError;
 use tokio::task::JoinError;
 
-use crate::messages;
+use crate::messages::{self, Said};
 
 /// What went wrong, whose turn it is, and where in the SQL text when that is known.
 #[derive(Debug)]
 pub struct EngineError {
     kind: ErrorKind,
     message: String,
-    /// The SQLSTATE where it says more than the kind's.
-    sqlstate: Option<&'static str>,
     position: Option<(u64, u64)>,
+    state: Option<SqlState>,
+    subject: Option<Sought>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl EngineError {
     /// An error of `kind`; the message is one line, lower-case, and says what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), sqlstate: None, position: None, source: None }
+        let message = message.into();
+        Self { kind, message, position: None, state: None, subject: None, source: None }
+    }
+
+    /// The same error, with a finer code for programs.
+    pub fn coded(mut self, state: SqlState) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    fn with_source(
+        kind: ErrorKind,
+        message: String,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self { source: Some(Box::new(source)), ..Self::new(kind, message) }
+    }
+
+    fn said(said: Said, source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            state: Some(said.state),
+            subject: said.subject,
+            source: Some(Box::new(source)),
+            ..Self::new(said.kind, said.message)
+        }
+    }
+
+    /// What the error is about, while its place is not known.
+    pub(crate) fn subject(&self) -> Option<&Sought> {
+        self.subject.as_ref().filter(|_| self.position.is_none())
+    }
+
+    /// The error placed in the text of its statement, when what it is about stands there once, or
+    /// where `hint` says.
+    pub(crate) fn placed(mut self, statement: &ParsedStatement, hint: Option<Position>) -> Self {
+        let found = self.subject().and_then(|it| kalamdb_sql::find_in_text(statement, it, hint));
+        if let Some(position) = found {
+            self.position = Some((position.line, position.column));
+            self.message = format!("{} (at {position})", self.message);
+        }
+        self
+    }
+
+    /// The error with more words at its end.
+    pub(crate) fn and(mut self, words: &str) -> Self {
+        self.message.push_str(words);
+        self
     }
 
     /// A failure that is not the caller's: `doing` says what was being done.
     pub(crate) fn internal(doing: &str, source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            kind: ErrorKind::Internal,
-            message: format!("cannot {doing}: {source}"),
-            sqlstate: None,
-            position: None,
-            source: Some(Box::new(source)),
-        }
+        let message = format!("cannot {doing}: {source}");
+        Self { source: Some(Box::new(source)), ..Self::new(ErrorKind::Internal, message) }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -77,29 +118,14 @@ impl EngineError {
             .is_some_and(kalamdb_tables::affects_a_row_twice)
     }
 
-    /// The five-character SQLSTATE of the error's kind.
+    /// What a program is told.
+    pub fn state(&self) -> SqlState {
+        self.state.unwrap_or(SqlState::of_kind(self.kind))
+    }
+
+    /// The five characters of [`Self::state`].
     pub fn sqlstate(&self) -> &'static str {
-        if let Some(sqlstate) = self.sqlstate {
-            return sqlstate;
-        }
-        match self.kind {
-            ErrorKind::InvalidInput if self.position.is_some() => "42601",
-            ErrorKind::InvalidInput => "22000",
-            ErrorKind::ConstraintViolation if self.affects_a_row_twice() => "21000",
-            ErrorKind::ConstraintViolation => "23000",
-            ErrorKind::NotFound => "42P01",
-            ErrorKind::AlreadyExists => "42P07",
-            ErrorKind::Unauthenticated => "28000",
-            ErrorKind::PermissionDenied => "42501",
-            ErrorKind::Unsupported => "0A000",
-            ErrorKind::FailedPrecondition => "55000",
-            ErrorKind::Conflict => "40001",
-            ErrorKind::ResourceExhausted => "53000",
-            ErrorKind::Unavailable => "57P03",
-            ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => "57014",
-            ErrorKind::DataLoss => "XX001",
-            ErrorKind::Internal => "XX000",
-        }
+        self.state().code()
     }
 }
 
@@ -118,11 +144,8 @@ impl Error for EngineError {
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         Self {
-            kind: error.kind(),
-            message: error.to_string(),
-            sqlstate: None,
-            position: None,
-            source: Some(Box::new(error)),
+            state: Some(error.state()),
+            ..Self::with_source(error.kind(), error.to_string(), error)
         }
     }
 }
@@ -130,11 +153,10 @@ impl From<StoreError> for EngineError {
 impl From<SqlError> for EngineError {
     fn from(error: SqlError) -> Self {
         Self {
-            kind: error.kind(),
-            message: error.to_string(),
-            sqlstate: None,
             position: error.position().map(|position| (position.line, position.column)),
-            source: Some(Box::new(error)),
+            state: Some(error.state()),
+            subject: error.subject(),
+            ..Self::with_source(error.kind(), error.to_string(), error)
         }
     }
 }
@@ -144,12 +166,11 @@ impl From<TablesError> for EngineError {
         if let Some(own) = own_error_in(&error) {
             return own;
         }
-        let (kind, message) = match &error {
+        let said = match &error {
             TablesError::Query(inner) => messages::of(inner),
-            ours => (ours.kind(), ours.to_string()),
+            ours => messages::of_ours(ours),
         };
-        let sqlstate = error.sqlstate();
-        Self { kind, message, sqlstate, position: None, source: Some(Box::new(error)) }
+        Self::said(said, error)
     }
 }
 
@@ -158,9 +179,7 @@ impl From<DataFusionError> for EngineError {
         if let Some(own) = own_error_in(&error) {
             return own;
         }
-        let (kind, message) = messages::of(&error);
-        let sqlstate = kalamdb_tables::sqlstate_of(&error);
-        Self { kind, message, sqlstate, position: None, source: Some(Box::new(error)) }
+        Self::said(messages::of(&error), error)
     }
 }
 
@@ -168,15 +187,11 @@ impl From<DataFusionError> for EngineError {
 fn own_error_in(error: &(dyn Error + 'static)) -> Option<EngineError> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(EngineError { kind, message, sqlstate, position, .. }) = error.downcast_ref() {
-            let (kind, message, position) = (*kind, message.clone(), *position);
-            return Some(EngineError {
-                kind,
-                message,
-                sqlstate: *sqlstate,
-                position,
-                source: None,
-            });
+        if let Some(own) = error.downcast_ref::<EngineError>() {
+            let EngineError { kind, message, position, state, subject, .. } = own;
+            let (message, subject) = (message.clone(), subject.clone());
+            let (kind, position, state) = (*kind, *position, *state);
+            return Some(EngineError { kind, message, position, state, subject, source: None });
         }
         next = error.source();
     }

@@ -48,6 +48,7 @@ mod overflow;
 mod pace;
 mod parameter_types;
 mod parameters;
+mod placed;
 mod prepare;
 mod prepared;
 mod query;

@@ -5,26 +5,121 @@
 
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
+use kalamdb_sql::{Sought, nearest};
+use kalamdb_tables::{About, Plain, TablesError, in_sql_types, plain_words};
+
+/// An error in our words.
+pub(crate) struct Said {
+    pub(crate) kind: ErrorKind,
+    pub(crate) state: SqlState,
+    pub(crate) message: String,
+    /// What it is about, to be found in the statement.
+    pub(crate) subject: Option<Sought>,
+}
+
+impl Said {
+    fn invalid(state: SqlState, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind: ErrorKind::InvalidInput, state, message, subject: None }
+    }
+
+    fn unsupported(message: &str) -> Self {
+        let state = SqlState::FeatureNotSupported;
+        Self { kind: ErrorKind::Unsupported, state, message: message.to_owned(), subject: None }
+    }
+
+    fn about(mut self, subject: Sought) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+}
 
 /// Columns a message names at most.
 const NAMED_COLUMNS_MAX: usize = 20;
 /// Columns DELETE and UPDATE read besides those of the table.
 const OWN_COLUMNS: [&str; 2] = ["_location", "_image"];
 
-/// The kind and the message of an error: one line without prefixes, hints and backtraces.
-pub(crate) fn of(error: &DataFusionError) -> (ErrorKind, String) {
-    let kind = kalamdb_tables::kind_of(error);
-    if let DataFusionError::SchemaError(inner, _) = error.find_root()
-        && let SchemaError::FieldNotFound { field, valid_fields } = inner.as_ref()
+/// What is said of an error: one line without prefixes, hints and backtraces.
+pub(crate) fn of(error: &DataFusionError) -> Said {
+    if let Some(own) = kalamdb_tables::own_error(error)
+        && !matches!(own, TablesError::Query(_))
     {
-        return (kind, unknown_column(field, valid_fields));
+        return of_ours(own);
+    }
+    if let DataFusionError::SchemaError(inner, _) = error.find_root()
+        && let Some(said) = of_schema(inner)
+    {
+        return said;
     }
     let message = innermost(error);
-    match known(&message) {
-        Some(clear) => clear,
-        None => (kind, without_structures(&message)),
+    if let Some(said) = known(&message) {
+        return said;
     }
+    let kind = kalamdb_tables::kind_of(error);
+    let Plain { state, message, about } = plain_words(&without_structures(&message));
+    let kind = match state {
+        None => kind,
+        Some(SqlState::FeatureNotSupported) => ErrorKind::Unsupported,
+        Some(_) => ErrorKind::InvalidInput,
+    };
+    let state = state.unwrap_or_else(|| match (kind, error.find_root()) {
+        (ErrorKind::InvalidInput, DataFusionError::Plan(_)) => SqlState::SyntaxOrAccess,
+        (ErrorKind::InvalidInput, _) => SqlState::DataException,
+        (ErrorKind::ResourceExhausted, _) if message.contains(" bytes at once") => {
+            SqlState::TooLarge
+        }
+        (ErrorKind::ResourceExhausted, _) => SqlState::OutOfMemory,
+        _ => SqlState::of_kind(kind),
+    });
+    let subject = about.map(|(about, text)| match about {
+        About::Column(_) => Sought::Column(text),
+        About::Function(_) => Sought::Function(text),
+        About::Operator(_) => Sought::Operator(text),
+        About::Word(_) if text.starts_with(|c: char| c.is_alphabetic()) => {
+            Sought::Words(vec![text])
+        }
+        About::Word(_) => Sought::Operator(text),
+        About::Name(_) | About::Nothing => Sought::Name(text),
+    });
+    Said { kind, state, message, subject }
+}
+
+/// What is said of an error of ours that travelled through a plan.
+pub(crate) fn of_ours(error: &TablesError) -> Said {
+    let subject = match error {
+        TablesError::Sql(inner) => inner.subject(),
+        TablesError::BadValue { value, .. } => Some(Sought::Value(value.clone())),
+        TablesError::InvalidStatement { reason } => reason
+            .strip_prefix("column ")
+            .and_then(|rest| rest.split(' ').next())
+            .map(|name| Sought::Column(name.trim_matches(['\'', '"']).to_owned())),
+        _ => None,
+    };
+    let kind = error.kind();
+    let state = error.state().unwrap_or(SqlState::of_kind(kind));
+    Said { kind, state, message: error.to_string(), subject }
+}
+
+fn of_schema(error: &SchemaError) -> Option<Said> {
+    Some(match error {
+        SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
+        SchemaError::AmbiguousReference { field } => {
+            let name = &field.name;
+            let message = format!("column {name} is in several tables, write table.{name}");
+            let subject = Sought::Column(field.flat_name());
+            Said::invalid(SqlState::AmbiguousColumn, message).about(subject)
+        }
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+            let table = qualifier.table();
+            let message = format!("two tables in FROM are called {table}, give one an alias");
+            Said::invalid(SqlState::DuplicateAlias, message)
+        }
+        SchemaError::DuplicateUnqualifiedField { name } => Said::invalid(
+            SqlState::DuplicateColumn,
+            format!("there are two columns {name}, give one another name with AS"),
+        ),
+    })
 }
 
 fn innermost(error: &DataFusionError) -> String {
@@ -55,18 +150,42 @@ fn innermost(error: &DataFusionError) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn unknown_column(field: &Column, valid: &[Column]) -> String {
-    let mut message = format!("column {} does not exist", field.flat_name());
+fn unknown_column(field: &Column, valid: &[Column]) -> Said {
+    let name = field.flat_name();
+    // Results of expressions (`count(*)`) are no columns that could be named.
+    let named = |name: &str| !OWN_COLUMNS.contains(&name) && !name.contains('(');
+    let columns = || valid.iter().filter(|column| named(&column.name));
+    let tables = || columns().filter_map(|column| Some(column.relation.as_ref()?.table()));
+    if let Some(relation) = &field.relation
+        && columns().next().is_some()
+        && !tables().any(|table| table == relation.table())
+    {
+        let table = relation.table();
+        let meant = columns().find(|column| column.name == field.name);
+        let meant = meant.map(|column| short_name(column)).unwrap_or_default();
+        let meant = match meant.as_str() {
+            "" => String::new(),
+            meant => format!(", did you mean '{meant}'?"),
+        };
+        let message = format!("there is no table {table} in FROM for the column {name}{meant}");
+        return Said::invalid(SqlState::UndefinedTable, message).about(Sought::Column(name));
+    }
+    let mut message = format!("column {name} does not exist");
     let mut names: Vec<&str> = Vec::new();
-    for column in valid {
-        if !OWN_COLUMNS.contains(&column.name.as_str()) && !names.contains(&column.name.as_str()) {
+    for column in columns() {
+        if !names.contains(&column.name.as_str()) {
             names.push(&column.name);
         }
     }
     let other_case = names.iter().find(|name| name.eq_ignore_ascii_case(&field.name));
+    let same_name = columns().find(|column| column.name == field.name);
     if let Some(name) = other_case.filter(|name| **name != field.name) {
         let written = format!("{} is written \"{name}\" here", field.name);
         message.push_str(&format!(", {written}: names in double quotes are taken as they stand"));
+    } else if let Some(column) = same_name {
+        message.push_str(&format!(", did you mean '{}'?", short_name(column)));
+    } else if let Some(meant) = nearest(&field.name, names.iter().copied()) {
+        message.push_str(&format!(", did you mean '{meant}'?"));
     } else if !names.is_empty() {
         let rest = names.len().saturating_sub(NAMED_COLUMNS_MAX);
         names.truncate(NAMED_COLUMNS_MAX);
@@ -75,86 +194,111 @@ fn unknown_column(field: &Column, valid: &[Column]) -> String {
             message.push_str(&format!(" and {rest} more"));
         }
     }
-    message
+    Said::invalid(SqlState::UndefinedColumn, message).about(Sought::Column(name))
 }
 
-/// The words for messages that are known to be none for a user.
-fn known(message: &str) -> Option<(ErrorKind, String)> {
-    let unsupported = |text: &str| Some((ErrorKind::Unsupported, text.to_owned()));
-    let invalid = |text: String| Some((ErrorKind::InvalidInput, text));
+/// `table.column`.
+fn short_name(column: &Column) -> String {
+    match &column.relation {
+        Some(relation) => format!("{}.{}", relation.table(), column.name),
+        None => column.name.clone(),
+    }
+}
+
+/// The words for messages that are known to be none for a user, and that need more than a table.
+fn known(message: &str) -> Option<Said> {
     if message.contains("Set comparison subquery should only return one column")
         || message.contains("InSubquery should only return one column")
     {
-        return invalid(String::from("IN, ANY and ALL take a subquery of one column, name one"));
+        let text = "IN, ANY and ALL take a subquery of one column, name one";
+        return Some(Said::invalid(SqlState::Syntax, text));
     }
     if message.contains("In/Exist/SetComparison subquery can only be used in") {
-        return not_evaluated("Exists");
+        return Some(not_evaluated("Exists"));
     }
     if message.contains("Unsupported JOIN operator") {
-        return unsupported(
+        return Some(Said::unsupported(
             "this kind of join is not supported, use INNER, LEFT, RIGHT, FULL or CROSS JOIN; for \
              a semi or anti join write LEFT SEMI JOIN or LEFT ANTI JOIN, or EXISTS",
-        );
+        ));
     }
     if let Some((_, what)) =
         message.split_once("Physical plan does not support logical expression ")
     {
-        return not_evaluated(what);
+        return Some(not_evaluated(what));
+    }
+    if let Some((_, name)) = message.split_once("Unsupported SQL type ") {
+        return Some(unknown_type(name));
     }
     if let Some((reason, call)) =
         message.split_once("No function matches the given name and argument types '")
         && let Some((call, _)) = call.split_once('\'')
     {
+        let name = call.split('(').next().unwrap_or_default().to_owned();
         // Functions of our own say themselves what they take.
         let reason = reason.trim();
-        if reason.starts_with(|first: char| first.is_ascii_lowercase()) {
-            return invalid(reason.to_owned());
-        }
-        return invalid(format!("there is no function {call}, cast its arguments to other types"));
+        let call = in_sql_types(call);
+        let text = if reason.starts_with(|first: char| first.is_ascii_lowercase()) {
+            reason.to_owned()
+        } else if call.ends_with("()") {
+            format!("there is no function {call}, give it arguments")
+        } else {
+            format!("there is no function {call}, cast its arguments to other types")
+        };
+        let said = Said::invalid(SqlState::UndefinedFunction, text);
+        return Some(said.about(Sought::Function(name)));
     }
     if let Some((_, name)) = message.split_once("Internal error: Function '")
         && let Some((name, _)) = name.split_once('\'')
     {
-        return invalid(format!(
-            "function {name} does not take arguments of these types, cast them"
-        ));
+        let text = format!("function {name} does not take arguments of these types, cast them");
+        let said = Said::invalid(SqlState::UndefinedFunction, text);
+        return Some(said.about(Sought::Function(name.to_owned())));
     }
-    if let Some((_, column)) = message.split_once("While expanding wildcard, column \"") {
-        let (column, _) = column.split_once("\" must appear")?;
-        if OWN_COLUMNS.iter().any(|own| column.ends_with(own)) {
-            return invalid(String::from(
-                "an aggregate cannot stand in UPDATE, DELETE or MERGE itself, compute it in a subquery: \
-                 (SELECT …)",
-            ));
-        }
-        return invalid(format!(
-            "column {column} is neither in GROUP BY nor inside an aggregate, put it into one"
-        ));
+    let (_, column) = message.split_once("While expanding wildcard, column \"")?;
+    let (column, _) = column.split_once("\" must appear")?;
+    if OWN_COLUMNS.iter().any(|own| column.ends_with(own)) {
+        let text = "an aggregate cannot stand in UPDATE, DELETE or MERGE itself, compute it \
+                    in a subquery: (SELECT …)";
+        return Some(Said::invalid(SqlState::Grouping, text));
     }
-    None
+    let text = format!(
+        "column {} is neither in GROUP BY nor inside an aggregate, put it into one",
+        in_sql_types(column)
+    );
+    Some(Said::invalid(SqlState::Grouping, text).about(Sought::Column(column.to_owned())))
+}
+
+/// A type's name that is none of ours, as CREATE TABLE would refuse it.
+fn unknown_type(name: &str) -> Said {
+    let Err(error) = kalamdb_sql::parse_column_type(name) else {
+        return Said::unsupported(&format!("the type {name} is not supported here"));
+    };
+    let message = error.to_string();
+    // Its place is one in the name, not in the statement.
+    let message = message.split(" (at line ").next().unwrap_or_default().to_owned();
+    let word = name.split(['(', ' ', '[']).next().unwrap_or_default().to_lowercase();
+    let said = Said { kind: error.kind(), state: error.state(), message, subject: None };
+    said.about(Sought::Name(word))
 }
 
 /// An expression in a place where it cannot be computed.
-fn not_evaluated(what: &str) -> Option<(ErrorKind, String)> {
+fn not_evaluated(what: &str) -> Said {
     let named = |name: &str| what.starts_with(name);
     if named("WindowFunction") {
-        return Some((
-            ErrorKind::InvalidInput,
-            String::from(
-                "a window function (OVER) cannot stand in a condition, compute it in a subquery \
-                 and filter that",
-            ),
-        ));
+        return Said::invalid(
+            SqlState::WindowError,
+            "a window function (OVER) cannot stand in a condition, compute it in a subquery and \
+             filter that",
+        );
     }
     if named("AggregateFunction") {
-        return Some((
-            ErrorKind::InvalidInput,
-            String::from(
-                "an aggregate cannot stand in a condition on single rows, use HAVING or a subquery",
-            ),
-        ));
+        return Said::invalid(
+            SqlState::Grouping,
+            "an aggregate cannot stand in a condition on single rows, use HAVING or a subquery",
+        );
     }
-    let text = if named("InSubquery") || named("Exists") || named("SetComparison") {
+    Said::unsupported(if named("InSubquery") || named("Exists") || named("SetComparison") {
         "IN (SELECT …), EXISTS, ANY and ALL are not supported in this place, only in the select \
          list, SET, WHERE and HAVING; write a join instead"
     } else if named("ScalarSubquery") || named("OuterReferenceColumn") {
@@ -162,8 +306,7 @@ fn not_evaluated(what: &str) -> Option<(ErrorKind, String)> {
          join instead"
     } else {
         "an expression of this kind is not supported in this place"
-    };
-    Some((ErrorKind::Unsupported, text.to_owned()))
+    })
 }
 
 /// The message up to the first data structure it shows: `Name {` or `Name(Name`.
@@ -196,7 +339,8 @@ mod tests {
     use super::*;
 
     fn said(message: &str) -> (ErrorKind, String) {
-        of(&DataFusionError::NotImplemented(message.to_owned()))
+        let said = of(&DataFusionError::NotImplemented(message.to_owned()));
+        (said.kind, said.message)
     }
 
     #[test]
@@ -204,8 +348,8 @@ mod tests {
         let column = |name| Column::new(Some("x.t"), name);
         let valid = vec![column("_location"), column("id"), Column::new_unqualified("id")];
         let unknown = unknown_column(&Column::new_unqualified("nope"), &valid);
-        assert_eq!(unknown, "column nope does not exist, there are id");
-        let quoted = unknown_column(&Column::new_unqualified("ID"), &valid);
+        assert_eq!(unknown.message, "column nope does not exist, there are id");
+        let quoted = unknown_column(&Column::new_unqualified("ID"), &valid).message;
         assert!(quoted.contains("ID is written \"id\" here"), "{quoted}");
     }
 
@@ -232,8 +376,8 @@ mod tests {
     fn wrong_arguments_are_no_defect() {
         let message = "Function 'sum' failed to match any signature, errors: Error during planning";
         let error = DataFusionError::Internal(message.to_owned());
-        let (kind, said) = of(&error);
-        assert_eq!(kind, ErrorKind::InvalidInput);
-        assert!(said.starts_with("function sum "), "{said}");
+        let said = of(&error);
+        assert_eq!(said.kind, ErrorKind::InvalidInput);
+        assert!(said.message.starts_with("function sum "), "{}", said.message);
     }
 }

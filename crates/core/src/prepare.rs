@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
-use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_commons::{ErrorKind, Principal, SqlState};
 use kalamdb_sql::{CatalogSnapshot, ParsedStatement, Statement};
 
 use crate::bound_values::BoundRow;
@@ -87,6 +87,17 @@ impl Engine {
     }
 
     fn plan(
+        &self,
+        principal: &Principal,
+        namespace: &Arc<str>,
+        catalog: &Arc<CatalogSnapshot>,
+        statement: Arc<ParsedStatement>,
+    ) -> Result<Prepared, EngineError> {
+        self.plan_parsed(principal, namespace, catalog, Arc::clone(&statement))
+            .map_err(|error| self.explained(error, principal, namespace, catalog, &statement))
+    }
+
+    fn plan_parsed(
         &self,
         principal: &Principal,
         namespace: &Arc<str>,
@@ -230,9 +241,12 @@ fn single(sql: &str) -> Result<ParsedStatement, EngineError> {
     let mut statements = kalamdb_sql::parse(sql)?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
-        (None, _) => Err(EngineError::invalid("the text holds no statement")),
+        (None, _) => {
+            Err(EngineError::invalid("the text holds no statement").coded(SqlState::Syntax))
+        }
         (Some(_), false) => Err(EngineError::invalid(
             "the text holds several statements, send them one by one or as an update script",
-        )),
+        )
+        .coded(SqlState::Syntax)),
     }
 }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use kalamdb_commons::limits::STATEMENT_ATTEMPTS_MAX;
-use kalamdb_commons::{ErrorKind, Principal};
+use kalamdb_commons::{ErrorKind, Principal, SqlState};
 use kalamdb_sql::{CatalogSnapshot, Statement};
 use kalamdb_store::ReadView;
 use kalamdb_tables::{CancelFlag, StatementContext};
@@ -64,15 +64,16 @@ impl Engine {
         if let PreparedPlan::Listing = prepared.plan {
             let statement = &prepared.statement.statement;
             let batch = match statement {
-                Statement::ShowStats { .. } => show_stats::rows(self, session, prepared).await?,
+                Statement::ShowStats { .. } => show_stats::rows(self, session, prepared).await,
                 Statement::ShowFunctions { like } => {
-                    show_functions::rows(&self.planning, like.as_deref())?
+                    show_functions::rows(&self.planning, like.as_deref())
                 }
                 _ => {
                     let view = self.metadata(session.principal());
-                    listing::rows(&view, session, &prepared.namespace, statement)?
+                    listing::rows(&view, session, &prepared.namespace, statement)
                 }
             };
+            let batch = batch.map_err(|error| error.placed(&prepared.statement, None))?;
             let batches = futures::stream::iter([Ok(batch)]).boxed();
             return Ok(QueryResult { schema, batches });
         }
@@ -158,6 +159,7 @@ fn bindings(
 
 pub(crate) fn unbound(wanted: usize) -> EngineError {
     EngineError::invalid(format!("the statement has {wanted} parameters, bind their values first"))
+        .coded(SqlState::WrongParameters)
 }
 
 struct QueryRun {

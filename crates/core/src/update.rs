@@ -85,12 +85,16 @@ impl Engine {
             PreparedPlan::Relational(_) => {
                 Ok(self.execute_dml(session, prepared, bound).await?.affected)
             }
-            PreparedPlan::SessionChange => definition::change_session(self, session, prepared),
+            PreparedPlan::SessionChange => definition::change_session(self, session, prepared)
+                .map_err(|error| error.placed(&prepared.statement, None)),
             PreparedPlan::Definition => {
                 let engine = Arc::clone(self);
                 let (principal, prepared) = (session.principal().clone(), Arc::clone(prepared));
                 self.execution
-                    .run_blocking(move || definition::run(&engine, &principal, &prepared))
+                    .run_blocking(move || {
+                        definition::run(&engine, &principal, &prepared)
+                            .map_err(|error| error.placed(&prepared.statement, None))
+                    })
                     .await
             }
             PreparedPlan::Listing => {

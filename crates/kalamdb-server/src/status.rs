@@ -1,6 +1,6 @@
 //! Errors on the wire: the one table from error kinds to gRPC codes.
 
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use kalamdb_core::EngineError;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
@@ -57,6 +57,11 @@ pub fn refuse(kind: ErrorKind, message: impl Into<String>) -> Status {
     from_engine(&EngineError::new(kind, message.into()))
 }
 
+/// The same, with a finer code for programs than the kind's.
+pub fn refuse_as(kind: ErrorKind, state: SqlState, message: impl Into<String>) -> Status {
+    from_engine(&EngineError::new(kind, message.into()).coded(state))
+}
+
 /// `text` on one line, cut to what fits a header.
 pub fn one_line(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -80,6 +85,45 @@ mod tests {
         assert_eq!(one_line("a\n  b\tc "), "a b c");
         let long = one_line(&"é".repeat(5000));
         assert!(long.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8());
+    }
+
+    /// `docs/errors.md` tells users what is true.
+    #[test]
+    fn the_documentation_lists_every_code() {
+        const KINDS: [(ErrorKind, &str); 15] = [
+            (ErrorKind::InvalidInput, "INVALID_ARGUMENT"),
+            (ErrorKind::ConstraintViolation, "INVALID_ARGUMENT"),
+            (ErrorKind::NotFound, "NOT_FOUND"),
+            (ErrorKind::AlreadyExists, "ALREADY_EXISTS"),
+            (ErrorKind::Unauthenticated, "UNAUTHENTICATED"),
+            (ErrorKind::PermissionDenied, "PERMISSION_DENIED"),
+            (ErrorKind::Unsupported, "UNIMPLEMENTED"),
+            (ErrorKind::FailedPrecondition, "FAILED_PRECONDITION"),
+            (ErrorKind::Conflict, "ABORTED"),
+            (ErrorKind::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+            (ErrorKind::Unavailable, "UNAVAILABLE"),
+            (ErrorKind::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+            (ErrorKind::Cancelled, "CANCELLED"),
+            (ErrorKind::DataLoss, "DATA_LOSS"),
+            (ErrorKind::Internal, "INTERNAL"),
+        ];
+        let text = include_str!("../../../docs/errors.md");
+        let row = |first: &str| {
+            let start = format!("| {first} | ");
+            text.lines().find_map(|line| line.strip_prefix(&start)).map(str::to_owned)
+        };
+        for (kind, name) in KINDS {
+            let plain = format!("{:?}", code(kind)).to_uppercase();
+            assert_eq!(name.replace('_', ""), plain, "{kind:?}");
+            assert!(row(&format!("`{name}`")).is_some(), "docs/errors.md lacks {name}");
+        }
+        for state in SqlState::ALL {
+            let expected = Some(format!("{} |", state.meaning()));
+            assert_eq!(row(&format!("`{}`", state.code())), expected, "{}", state.code());
+        }
+        let codes = text.lines().filter(|line| line.starts_with("| `")).count();
+        let names: std::collections::HashSet<&str> = KINDS.map(|(_, name)| name).into();
+        assert_eq!(codes, SqlState::ALL.len() + names.len() + 3, "rows of other codes");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use kalamdb_commons::{ErrorKind, Role, TypeError};
+use kalamdb_commons::{ErrorKind, Role, SqlState, TypeError};
 use kalamdb_store::StoreError;
 use thiserror::Error;
+
+use crate::parse::Sought;
 
 /// A place in the SQL text, both numbers from 1, columns counted in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,6 +89,16 @@ pub enum SqlError {
     /// The statement is well-formed but says something that cannot be.
     #[error("{message}{}", at(.position))]
     Invalid {
+        /// What is wrong and what would be right.
+        message: String,
+        /// Where, when known.
+        position: Option<Position>,
+    },
+    /// The same, where a program can be told more exactly what is wrong.
+    #[error("{message}{}", at(.position))]
+    Coded {
+        /// What it is.
+        state: SqlState,
         /// What is wrong and what would be right.
         message: String,
         /// Where, when known.
@@ -214,7 +226,9 @@ impl SqlError {
     /// What the caller should do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Syntax { .. } | Self::Invalid { .. } | Self::Type(_) => ErrorKind::InvalidInput,
+            Self::Syntax { .. } | Self::Invalid { .. } | Self::Coded { .. } | Self::Type(_) => {
+                ErrorKind::InvalidInput
+            }
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::TooLarge { .. } => ErrorKind::InvalidInput,
             // What a statement says of an object that does exist is the statement's fault.
@@ -243,6 +257,7 @@ impl SqlError {
         match self {
             Self::Syntax { position, .. }
             | Self::Unsupported { position, .. }
+            | Self::Coded { position, .. }
             | Self::Invalid { position, .. } => *position,
             _ => None,
         }
@@ -251,6 +266,52 @@ impl SqlError {
     /// An [`SqlError::Invalid`] without a position.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), position: None }
+    }
+
+    /// An [`SqlError::Coded`] without a position.
+    pub fn coded(state: SqlState, message: impl Into<String>) -> Self {
+        Self::Coded { state, message: message.into(), position: None }
+    }
+
+    /// What a program is told.
+    pub fn state(&self) -> SqlState {
+        match self {
+            Self::Syntax { .. } => SqlState::Syntax,
+            Self::Coded { state, .. } => *state,
+            Self::TooLarge { .. } => SqlState::TooLarge,
+            Self::NotFound { object, .. } => match object {
+                ObjectKind::Catalog => SqlState::UndefinedCatalog,
+                ObjectKind::Namespace => SqlState::UndefinedNamespace,
+                ObjectKind::Table => SqlState::UndefinedTable,
+                ObjectKind::Column => SqlState::UndefinedColumn,
+                _ => SqlState::UndefinedObject,
+            },
+            Self::AlreadyExists { object, .. } => match object {
+                ObjectKind::Namespace => SqlState::DuplicateNamespace,
+                ObjectKind::Table => SqlState::DuplicateTable,
+                ObjectKind::Column => SqlState::DuplicateColumn,
+                _ => SqlState::DuplicateObject,
+            },
+            Self::WrongPassword => SqlState::WrongPassword,
+            Self::NamespaceNotEmpty { .. } => SqlState::DependentObjects,
+            Self::Type(_) => SqlState::InvalidTableDefinition,
+            Self::Store(error) => error.state(),
+            other => SqlState::of_kind(other.kind()),
+        }
+    }
+
+    /// The name the error is about, for [`crate::find_in_text`].
+    pub fn subject(&self) -> Option<Sought> {
+        match self {
+            Self::NotFound { object, name, .. } | Self::AlreadyExists { object, name } => {
+                match object {
+                    ObjectKind::Table => Some(Sought::table(name)),
+                    ObjectKind::Column => Some(Sought::Column(name.clone())),
+                    _ => Some(Sought::Name(name.clone())),
+                }
+            }
+            _ => None,
+        }
     }
 
     /// An [`SqlError::Unsupported`] without a position.
@@ -263,6 +324,7 @@ impl SqlError {
         match &mut self {
             Self::Syntax { position, .. }
             | Self::Unsupported { position, .. }
+            | Self::Coded { position, .. }
             | Self::Invalid { position, .. } => *position = position.or(place),
             _ => {}
         }

@@ -12,7 +12,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if wanted.is_empty() || wanted.len() > COMPARED_CHARS_MAX {
         return None;
     }
-    let edits_max = (wanted.len() / 3).max(1);
+    // Of one letter nothing is left to compare.
+    let edits_max = if wanted.len() == 1 { 0 } else { (wanted.len() / 3).max(1) };
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates.into_iter().take(CANDIDATES_MAX) {
         let chars: Vec<char> = candidate.to_lowercase().chars().collect();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use thiserror::Error;
 
 /// Why a commit was not taken although nothing is wrong with it.
@@ -257,6 +257,20 @@ impl StoreError {
             Self::NullInKey { .. } | Self::NullInColumn { .. } => ErrorKind::ConstraintViolation,
             Self::BatchTooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::Arrow { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// What a program is told.
+    pub fn state(&self) -> SqlState {
+        match self {
+            Self::NullInKey { .. } | Self::NullInColumn { .. } => SqlState::NotNull,
+            Self::KeyTooLong { .. }
+            | Self::RowTooLarge { .. }
+            | Self::BatchTooLarge { .. }
+            | Self::StatementTooLarge { .. } => SqlState::TooLarge,
+            Self::NotAKeyType { .. } => SqlState::InvalidTableDefinition,
+            Self::DiskAlmostFull { .. } => SqlState::DiskFull,
+            other => SqlState::of_kind(other.kind()),
         }
     }
 

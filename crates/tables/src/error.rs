@@ -3,7 +3,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use kalamdb_sql::SqlError;
 use kalamdb_store::StoreError;
 use thiserror::Error;
@@ -220,19 +220,53 @@ impl TablesError {
         }
     }
 
-    /// The SQLSTATE where it says more than the kind's.
-    pub fn sqlstate(&self) -> Option<&'static str> {
-        match self {
-            Self::ValueTooLong { .. } => Some("22001"),
-            Self::CheckViolation { .. } => Some("23514"),
-            Self::Query(error) => sqlstate_of(error),
-            _ => None,
-        }
+    /// What a program is told; `None` for what DataFusion says, which its message decides.
+    pub fn state(&self) -> Option<SqlState> {
+        Some(match self {
+            Self::Store(error) => error.state(),
+            Self::Sql(error) => error.state(),
+            Self::Query(_) => return None,
+            Self::BadValue { column_type, reason, .. } => bad_value(column_type, reason),
+            Self::NullValue { .. } => SqlState::NotNull,
+            Self::DuplicateKey { .. } => SqlState::Unique,
+            Self::DuplicateKeyInStatement { .. } => SqlState::Unique,
+            Self::ValueTooLong { .. } => SqlState::StringTooLong,
+            Self::CheckViolation { .. } => SqlState::Check,
+            Self::AffectedTwice { .. } | Self::ChangedTwice { .. } => SqlState::Cardinality,
+            Self::ReturnedTooLarge { .. } | Self::StatementTooLarge { .. } => SqlState::TooLarge,
+            Self::InvalidStatement { reason } => invalid_statement(reason),
+            other => SqlState::of_kind(other.kind()),
+        })
     }
 
     /// A wrong statement, with the reason.
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
         Self::InvalidStatement { reason: reason.into() }
+    }
+}
+
+/// Why a value cannot be one of the type, from the words of [`crate::plain_words`].
+fn bad_value(column_type: &str, reason: &str) -> SqlState {
+    let temporal = ["DATE", "TIME", "INTERVAL"].iter().any(|name| column_type.starts_with(name));
+    if reason.contains("out of range") || reason.contains("does not fit") {
+        if temporal { SqlState::DatetimeOverflow } else { SqlState::NumericOutOfRange }
+    } else if reason.contains("cannot become") || reason.starts_with("a number is no") {
+        SqlState::DatatypeMismatch
+    } else if temporal {
+        SqlState::InvalidDatetime
+    } else {
+        SqlState::InvalidText
+    }
+}
+
+/// What is wrong with a statement, from our own words.
+fn invalid_statement(reason: &str) -> SqlState {
+    if reason.contains(" values for ") || reason.contains(", its query gives ") {
+        SqlState::Syntax
+    } else if reason.contains("is kept by the system") || reason.contains("primary key of") {
+        SqlState::InvalidTableDefinition
+    } else {
+        SqlState::SyntaxOrAccess
     }
 }
 
@@ -252,7 +286,7 @@ impl From<TablesError> for DataFusionError {
 }
 
 /// The innermost error of ours that `error` wraps, if there is one.
-pub(crate) fn tables_error(error: &DataFusionError) -> Option<&TablesError> {
+pub fn own_error(error: &DataFusionError) -> Option<&TablesError> {
     match error {
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
@@ -260,10 +294,10 @@ pub(crate) fn tables_error(error: &DataFusionError) -> Option<&TablesError> {
             _ => None,
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
-            tables_error(inner)
+            own_error(inner)
         }
-        DataFusionError::Shared(inner) => tables_error(inner),
-        DataFusionError::Collection(errors) => errors.iter().find_map(tables_error),
+        DataFusionError::Shared(inner) => own_error(inner),
+        DataFusionError::Collection(errors) => errors.iter().find_map(own_error),
         _ => None,
     }
 }
@@ -273,35 +307,27 @@ fn external<'a>(
 ) -> Option<&'a TablesError> {
     if let Some(error) = error.downcast_ref::<TablesError>() {
         return match error {
-            TablesError::Query(inner) => tables_error(inner).or(Some(error)),
+            TablesError::Query(inner) => own_error(inner).or(Some(error)),
             _ => Some(error),
         };
     }
-    error.downcast_ref::<DataFusionError>().and_then(tables_error)
+    error.downcast_ref::<DataFusionError>().and_then(own_error)
 }
 
 /// The conflict with a concurrent writer that `error` wraps, if it is one: run the statement
 /// again on a fresh view. [`TablesError::TableChanged`] asks to plan it again first.
 pub fn conflict_of(error: &DataFusionError) -> Option<&TablesError> {
-    tables_error(error).filter(|error| error.kind() == ErrorKind::Conflict)
-}
-
-/// The SQLSTATE of an error, where it says more than that of its kind.
-pub fn sqlstate_of(error: &DataFusionError) -> Option<&'static str> {
-    tables_error(error).and_then(|error| match error {
-        TablesError::Query(_) => None,
-        ours => ours.sqlstate(),
-    })
+    own_error(error).filter(|error| error.kind() == ErrorKind::Conflict)
 }
 
 /// True when `error` wraps [`TablesError::AffectedTwice`].
 pub fn affects_a_row_twice(error: &DataFusionError) -> bool {
-    matches!(tables_error(error), Some(TablesError::AffectedTwice { .. }))
+    matches!(own_error(error), Some(TablesError::AffectedTwice { .. }))
 }
 
 /// The kind of any error a plan or its planning ends with.
 pub fn kind_of(error: &DataFusionError) -> ErrorKind {
-    if let Some(error) = tables_error(error) {
+    if let Some(error) = own_error(error) {
         return match error {
             // Nothing of ours within: judge the DataFusion error itself.
             TablesError::Query(inner) => kind_of_foreign(inner),

@@ -39,6 +39,8 @@ mod dml;
 mod error;
 mod functions;
 mod hot_scan;
+mod known_messages;
+mod plain_words;
 mod planner;
 mod scan_pool;
 mod system_tables;
@@ -53,8 +55,9 @@ pub use dml::{
     CheckPlans, StatementRows, StoredParameter, WritePlanner, check_constraints, check_defaults,
     encode_batches, insert_batches,
 };
-pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, sqlstate_of};
+pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_error};
 pub use functions::scalar_functions;
+pub use plain_words::{About, Plain, in_sql_types, plain_words};
 pub use planner::{
     MergedOrder, OnePartition, PlannedView, exact_decimal, name_verb, plan_dml, plan_query,
     plan_statement, plan_view, write_to_view,

@@ -147,5 +147,5 @@ async fn a_row_met_twice_has_a_sqlstate_of_its_own() {
     let twice = "INSERT INTO default.counters (id) VALUES (1), (1) ON CONFLICT DO UPDATE SET n = 1";
     assert_eq!(fixture.run(twice).await.unwrap_err().sqlstate(), "21000");
     let taken = "INSERT INTO default.counters (id) VALUES (1), (1)";
-    assert_eq!(fixture.run(taken).await.unwrap_err().sqlstate(), "23000");
+    assert_eq!(fixture.run(taken).await.unwrap_err().sqlstate(), "23505");
 }

@@ -9,7 +9,7 @@ use arrow_flight::{
     Ticket,
 };
 use bytes::Bytes;
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use kalamdb_core::Prepared;
 use tonic::Status;
 
@@ -110,8 +110,9 @@ pub fn prepared_statement(
     handle: &[u8],
 ) -> Result<Arc<PreparedStatement>, Status> {
     shared.prepared.get(handle, &context.principal.user_id).ok_or_else(|| {
-        status::refuse(
+        status::refuse_as(
             ErrorKind::NotFound,
+            SqlState::UnknownPreparedStatement,
             "no such prepared statement: it was closed or not used for long, prepare it again",
         )
     })

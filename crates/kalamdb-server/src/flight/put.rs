@@ -9,7 +9,7 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{FlightData, PutResult};
 use futures::Stream;
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use prost::Message;
 use tonic::Status;
 
@@ -117,8 +117,9 @@ fn refuse_surplus(statement: &PreparedStatement, rows: &RecordBatch) -> Result<(
     let wanted = statement.prepared.parameters().fields().len();
     let bound = rows.num_columns();
     if wanted != bound {
-        return Err(status::refuse(
+        return Err(status::refuse_as(
             ErrorKind::InvalidInput,
+            SqlState::WrongParameters,
             format!("the statement has {wanted} parameters, but {bound} were bound"),
         ));
     }

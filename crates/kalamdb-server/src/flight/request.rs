@@ -4,7 +4,7 @@ use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::{Any, Command};
 use arrow_flight::{FlightDescriptor, Ticket};
 use bytes::Bytes;
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use prost::Message;
 use tonic::Status;
 
@@ -112,7 +112,7 @@ fn plain_sql(bytes: &Bytes) -> Result<String, Status> {
 }
 
 fn invalid(message: &str) -> Status {
-    status::refuse(ErrorKind::InvalidInput, message)
+    status::refuse_as(ErrorKind::InvalidInput, SqlState::Protocol, message)
 }
 
 /// Reads the body of an action.

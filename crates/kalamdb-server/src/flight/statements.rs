@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo};
-use kalamdb_commons::ErrorKind;
+use kalamdb_commons::{ErrorKind, SqlState};
 use kalamdb_core::{PinnedView, Prepared, Returned, StatementKind};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -187,8 +187,9 @@ fn register(shared: &Shared, context: &RequestContext, bytes: usize, source: Row
 fn refuse_unbound(prepared: &Prepared, parameters: Option<&RecordBatch>) -> Result<(), Status> {
     let wanted = prepared.parameters().fields().len();
     if wanted > 0 && parameters.is_none() {
-        return Err(status::refuse(
+        return Err(status::refuse_as(
             ErrorKind::InvalidInput,
+            SqlState::WrongParameters,
             format!(
                 "the statement has {wanted} parameters, prepare it and bind their values first"
             ),

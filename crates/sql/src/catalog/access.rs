@@ -19,7 +19,7 @@
 //! A USER table never shows one user's rows to another, whatever the role: that is not a matter
 //! of rights but of the key its rows are stored under.
 
-use kalamdb_commons::{AccessLevel, Principal, Role, TableType};
+use kalamdb_commons::{AccessLevel, Principal, Role, SqlState, TableType};
 
 use super::{CatalogSnapshot, RESERVED_NAMESPACES, TableEntry};
 use crate::error::SqlError;
@@ -141,9 +141,10 @@ pub(super) fn require(
 /// Reserved namespaces are nobody's to change.
 pub(super) fn refuse_reserved(namespace: &str) -> Result<(), SqlError> {
     if RESERVED_NAMESPACES.contains(&namespace) {
-        return Err(SqlError::invalid(format!(
-            "the namespace {namespace} is the system's own, use another"
-        )));
+        return Err(SqlError::coded(
+            SqlState::ReservedName,
+            format!("the namespace {namespace} is the system's own, use another"),
+        ));
     }
     Ok(())
 }

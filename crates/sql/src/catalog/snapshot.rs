@@ -166,11 +166,19 @@ impl CatalogSnapshot {
         let views = self.views_in(namespace).filter(|view| self.shows_view(principal, view));
         let names = visible.map(|table| &*table.definition.name);
         let names = names.chain(views.map(|view| &*view.definition.name));
+        let near = crate::nearest(name, names);
         SqlError::NotFound {
             object: ObjectKind::Table,
             name: format!("{namespace}.{name}"),
-            suggestion: crate::nearest(name, names),
+            suggestion: near.or_else(|| self.elsewhere(principal, name)),
         }
+    }
+
+    /// The full name of a table of this name that the principal may know of.
+    fn elsewhere(&self, principal: &Principal, name: &str) -> Option<String> {
+        let visible = self.tables().filter(|table| table.is_visible_to(principal));
+        let named = visible.filter(|table| &*table.definition.name == name);
+        named.map(|table| table.definition.qualified_name()).min()
     }
 
     pub(super) fn advance_version(&mut self) {

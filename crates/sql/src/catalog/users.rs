@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kalamdb_commons::{Principal, Role, UserId, intern};
+use kalamdb_commons::{Principal, Role, SqlState, UserId, intern};
 use kalamdb_store::CommitRequest;
 
 use super::access::require;
@@ -182,9 +182,10 @@ impl Catalog {
 /// Refuses a password that is soon guessed.
 fn check_password(password: &Password) -> Result<(), SqlError> {
     if password.0.chars().count() < PASSWORD_CHARS_MIN {
-        return Err(SqlError::invalid(format!(
-            "the password is too short, use at least {PASSWORD_CHARS_MIN} characters"
-        )));
+        return Err(SqlError::coded(
+            SqlState::InvalidParameterValue,
+            format!("the password is too short, use at least {PASSWORD_CHARS_MIN} characters"),
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,8 @@
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use kalamdb_commons::SqlState;
+
 use crate::error::{Position, SqlError};
 use crate::parse::reader::{NESTING_MAX, position_of};
 
@@ -167,7 +169,8 @@ fn count_angle(levels: &mut [Level], position: Option<Position>) -> Result<(), S
 }
 
 fn too_deep(what: &str, limit: usize, position: Option<Position>) -> SqlError {
-    SqlError::Invalid {
+    SqlError::Coded {
+        state: SqlState::TooComplex,
         message: format!(
             "the statement is too complex: more than {limit} {what}, \
              use IN (…), VALUES or a join with a table instead"

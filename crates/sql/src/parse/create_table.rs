@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use kalamdb_commons::limits::TABLE_COLUMNS_MAX;
-use kalamdb_commons::{ColumnType, TableDefinition, TableOptions, TableType};
+use kalamdb_commons::{ColumnType, SqlState, TableDefinition, TableOptions, TableType};
 
 use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
@@ -174,7 +174,8 @@ fn key_column(reader: &mut Reader<'_>) -> Result<String, SqlError> {
 
 fn set_primary_key(body: &mut Body, columns: Vec<String>) -> Result<(), SqlError> {
     if !body.primary_key.is_empty() {
-        return Err(SqlError::invalid(
+        return Err(SqlError::coded(
+            SqlState::InvalidTableDefinition,
             "the table has two primary keys, write PRIMARY KEY (a, b) for a key of two columns",
         ));
     }
@@ -206,7 +207,9 @@ fn column(reader: &mut Reader<'_>, body: &mut Body) -> Result<(), SqlError> {
             body.constraints.check(reader, constraint)?;
         } else if reader.eat_word("DEFAULT") {
             if column_default.is_some() {
-                return Err(SqlError::invalid("the column has two defaults").at(position));
+                return Err(
+                    SqlError::coded(SqlState::Syntax, "the column has two defaults").at(position)
+                );
             }
             column_default = Some(default_clause(reader)?);
         } else if is_generated(reader) {
@@ -358,14 +361,16 @@ pub fn check_create_table(table: &CreateTable) -> Result<(), SqlError> {
         check_new_name(ObjectKind::Column, &column.name)?;
         let shown = quote_name(&column.name);
         if RESERVED_COLUMNS.contains(&column.name.as_str()) {
-            return Err(SqlError::invalid(format!(
-                "the column name {shown} is reserved for a system column, use another"
-            )));
+            return Err(SqlError::coded(
+                SqlState::ReservedName,
+                format!("the column name {shown} is reserved for a system column, use another"),
+            ));
         }
         if !names.insert(column.name.as_str()) {
-            return Err(SqlError::invalid(format!(
-                "column {shown} is declared twice, give each column its own name"
-            )));
+            return Err(SqlError::coded(
+                SqlState::DuplicateColumn,
+                format!("column {shown} is declared twice, give each column its own name"),
+            ));
         }
         if !column.nullable && column.default.as_deref() == Some("NULL") {
             return Err(SqlError::invalid(format!("column {shown} is NOT NULL with DEFAULT NULL")));

@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     Statement as AstStatement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, With,
 };
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use kalamdb_commons::SqlState;
 
 use crate::TableName;
 use crate::error::SqlError;
@@ -329,10 +331,10 @@ fn column_name(
 pub(crate) fn refuse_repeated(columns: &[String]) -> Result<(), SqlError> {
     let mut seen = HashSet::with_capacity(columns.len());
     match columns.iter().find(|column| !seen.insert(column.as_str())) {
-        Some(column) => Err(SqlError::invalid(format!(
-            "column {} is named twice, name each column once",
-            quote_name(column)
-        ))),
+        Some(column) => Err(SqlError::coded(
+            SqlState::DuplicateColumn,
+            format!("column {} is named twice, name each column once", quote_name(column)),
+        )),
         None => Ok(()),
     }
 }

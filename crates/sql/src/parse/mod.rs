@@ -12,6 +12,7 @@ mod dispatch;
 mod dml;
 mod explain;
 mod insert_target;
+mod locate;
 mod merge;
 mod names;
 mod namespaces;
@@ -38,6 +39,7 @@ pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use constraints::check_expression;
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
+pub use locate::{Sought, find_in_text};
 pub use merge::{MergeAction, MergeClause, MergeMatching, MergeStatement};
 pub use names::{
     CATALOG_NAME, TableName, check_catalog, check_new_name, not_found, quote_name, stored_name,
@@ -93,8 +95,9 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         let dialect = KalamDialect::for_tokens(part.tokens.len());
         let begins = part.tokens.first().map(|token| token.span.start);
         let mut reader = reader::Reader::new(&dialect, part.tokens);
-        let mut statement = dispatch::statement(&mut reader)?;
-        reader.expect_end()?;
+        let mut statement = dispatch::statement(&mut reader)
+            .and_then(|statement| reader.expect_end().map(|()| statement))
+            .map_err(|error| locate::sharpen(error, sql, part.start))?;
         if let Statement::CreateView(view) = &mut statement {
             view.text = split::text_from(&part.text, begins, view.query_begins);
         }
@@ -102,7 +105,8 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
             insert_target::set_alias(&mut statement, alias)?;
         }
         dispatch::check_parameters(&statement, parameter_count)?;
-        statements.push(ParsedStatement { statement, text: part.text, parameter_count });
+        let (text, start) = (part.text, part.start);
+        statements.push(ParsedStatement { statement, text, start, parameter_count });
     }
     if statements.is_empty() {
         return Err(SqlError::Syntax {

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::keywords::{
     ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER,
     RESERVED_FOR_TABLE_ALIAS,
 };
+use kalamdb_commons::SqlState;
 use kalamdb_commons::limits::NAME_BYTES_MAX;
 
 use crate::error::{ObjectKind, SqlError};
@@ -191,5 +192,6 @@ pub(crate) fn unknown_word<'a>(
 ) -> SqlError {
     let shown: String = word.chars().take(64).flat_map(char::escape_debug).collect();
     let meant = nearest(word, known).map(|meant| format!(", did you mean '{meant}'?"));
-    SqlError::invalid(format!("there is no {object} '{shown}'{}", meant.unwrap_or_default()))
+    let message = format!("there is no {object} '{shown}'{}", meant.unwrap_or_default());
+    SqlError::coded(SqlState::UndefinedObject, message)
 }

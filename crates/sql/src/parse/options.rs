@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use kalamdb_commons::{AccessLevel, Compression, Durability, FlushPolicy, TableOptions, TableType};
+use kalamdb_commons::{
+    AccessLevel, Compression, Durability, FlushPolicy, SqlState, TableOptions, TableType,
+};
 
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::unknown_word;
@@ -206,5 +208,8 @@ fn flush_policy(value: &str) -> Result<FlushPolicy, SqlError> {
 
 fn wrong(option: &str, value: &str, right: &str) -> SqlError {
     let shown: String = value.chars().take(64).flat_map(char::escape_debug).collect();
-    SqlError::invalid(format!("the option {option} cannot be '{shown}', use {right}"))
+    SqlError::coded(
+        SqlState::InvalidParameterValue,
+        format!("the option {option} cannot be '{shown}', use {right}"),
+    )
 }

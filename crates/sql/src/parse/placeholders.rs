@@ -5,6 +5,8 @@
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use kalamdb_commons::SqlState;
+
 use crate::error::{Position, SqlError};
 use crate::parse::reader::position_of;
 
@@ -73,5 +75,5 @@ fn too_many() -> SqlError {
 }
 
 fn invalid(message: impl Into<String>, position: Option<Position>) -> SqlError {
-    SqlError::Invalid { message: message.into(), position }
+    SqlError::Coded { state: SqlState::UndefinedParameter, message: message.into(), position }
 }

@@ -5,6 +5,8 @@ use datafusion::sql::sqlparser::ast::Ident;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
+use kalamdb_commons::SqlState;
+
 use crate::TableName;
 use crate::error::{Position, SqlError};
 use crate::parse::dialect::KalamDialect;
@@ -275,7 +277,8 @@ pub(crate) fn from_parser_error(error: &ParserError, fallback: Option<Position>)
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {
-            return SqlError::Invalid {
+            return SqlError::Coded {
+                state: SqlState::TooComplex,
                 message: format!(
                     "the statement is too complex: nested more than {NESTING_MAX} deep, or \
                      malformed deep inside, use fewer levels"

@@ -13,6 +13,8 @@ use crate::parse::reader::from_parser_error;
 pub(crate) struct StatementTokens {
     pub(crate) tokens: Vec<TokenWithSpan>,
     pub(crate) text: String,
+    /// Where the text begins.
+    pub(crate) start: Position,
 }
 
 /// The statements of `sql` in order; empty ones are left out.
@@ -74,10 +76,11 @@ fn finish(
 ) {
     let tokens = std::mem::take(current);
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return };
+    let Location { line, column } = first.span.start;
     let start = cursor.advance_to(first.span.start);
     let end = cursor.advance_to(last.span.end);
     let text = cursor.text.get(start..end).unwrap_or_default().to_owned();
-    parts.push(StatementTokens { tokens, text });
+    parts.push(StatementTokens { tokens, text, start: Position { line, column } });
 }
 
 /// What of a statement's text stands at and after a place; the text begins at `begins`.

@@ -6,9 +6,8 @@ use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::{CheckConstraint, ColumnType, TableOptions};
 use kalamdb_commons::{Role, TableType};
 
-use crate::TableName;
-use crate::error::Position;
 use crate::parse::merge::MergeStatement;
+use crate::{Position, TableName};
 
 /// One statement of a SQL text.
 #[derive(Debug, Clone)]
@@ -18,6 +17,8 @@ pub struct ParsedStatement {
     /// The statement's own text as it was sent, without the closing `;`. May hold a password:
     /// logs take [`ParsedStatement::text_for_logs`].
     pub text: String,
+    /// Where that begins in what was sent.
+    pub start: Position,
     /// How many parameters the statement takes: `$1` to `$parameter_count`.
     pub parameter_count: usize,
 }

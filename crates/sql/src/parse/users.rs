@@ -1,6 +1,6 @@
 //! CREATE USER, ALTER USER, DROP USER; and the statement timeout's spelling.
 
-use kalamdb_commons::Role;
+use kalamdb_commons::{Role, SqlState};
 
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::check_new_name;
@@ -50,9 +50,11 @@ fn password_and_role(
         } else if role.is_none() && reader.eat_word("ROLE") {
             let position = reader.position();
             let text = reader.name_or_string("user, service, dba or system")?;
-            role = Some(
-                text.parse().map_err(|message: String| SqlError::Invalid { message, position })?,
-            );
+            role = Some(text.parse().map_err(|message: String| SqlError::Coded {
+                state: SqlState::InvalidParameterValue,
+                message,
+                position,
+            })?);
         } else {
             return Ok((password, role));
         }
@@ -74,8 +76,9 @@ pub fn parse_statement_timeout(text: &str) -> Result<u64, SqlError> {
     let milliseconds = number.parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
     milliseconds.ok_or_else(|| {
         let shown: String = text.chars().take(32).collect();
-        SqlError::invalid(format!(
-            "'{shown}' is no timeout, use milliseconds or a number with ms, s, min or h"
-        ))
+        SqlError::coded(
+            SqlState::InvalidParameterValue,
+            format!("'{shown}' is no timeout, use milliseconds or a number with ms, s, min or h"),
+        )
     })
 }

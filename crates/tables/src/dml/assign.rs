@@ -19,6 +19,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::TablesError;
+use crate::plain_words::plain_words;
 
 /// Characters of a value an error message shows.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -194,15 +195,9 @@ impl AssignColumn {
     }
 }
 
-/// What Arrow said, without its own prefix.
+/// What Arrow said, in our words.
 pub(super) fn reason_of(error: ArrowError) -> String {
-    match error {
-        ArrowError::CastError(reason)
-        | ArrowError::ParseError(reason)
-        | ArrowError::InvalidArgumentError(reason)
-        | ArrowError::ComputeError(reason) => reason,
-        other => other.to_string(),
-    }
+    plain_words(&error.to_string()).message
 }
 
 fn shown(value: &ArrayRef) -> String {

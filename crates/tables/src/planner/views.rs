@@ -24,7 +24,7 @@ use kalamdb_sql::{
 use super::names::Names;
 use super::plan_context::PlanContext;
 use crate::TablesError;
-use crate::error::tables_error;
+use crate::error::own_error;
 use crate::table_provider::KalamTable;
 
 /// The catalog in the name that a view's query goes by in plans. No statement can name anything
@@ -134,7 +134,7 @@ fn plan_inside(state: &SessionState, names: Names, view: &ViewEntry) -> Result<L
 /// An error of a view's own query, said of the view. Bounds are the statement's matter.
 fn broken(view: &ViewDefinition, error: DataFusionError) -> DataFusionError {
     let told = matches!(
-        tables_error(&error),
+        own_error(&error),
         Some(TablesError::Sql(SqlError::TooLarge { .. }) | TablesError::BrokenView { .. })
     );
     if told {
