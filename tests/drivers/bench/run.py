@@ -13,12 +13,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import memory, scans, small_reads, writes
+from bench import import_export, memory, scans, small_reads, writes
 from bench.report import Report
 from bench.setting import Setting
 from server import default_binary
 
-SECTIONS = {"small_reads": small_reads, "scans": scans, "writes": writes, "memory": memory}
+SECTIONS = {
+    "small_reads": small_reads,
+    "scans": scans,
+    "writes": writes,
+    "import_export": import_export,
+    "memory": memory,
+}
 
 
 def arguments() -> argparse.Namespace:
