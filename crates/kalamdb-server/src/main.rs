@@ -24,9 +24,7 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Runs SQL against a server: a shell, or one text with -c
     Sql(SqlArgs),
-    /// Loads a Parquet, CSV, NDJSON or Arrow file into a table
     Import(Box<ImportArgs>),
-    /// Writes the result of a query to a Parquet, CSV, NDJSON or Arrow file
     Export(Box<ExportArgs>),
 }
 
