@@ -98,17 +98,20 @@ def _data_dir() -> Path:
     return Path(spec.origin).parent / "data"
 
 
+def published(name: str) -> bytes:
+    """The CSV file of a table, as it is published."""
+    path = _data_dir() / f"{name}.csv"
+    if path.exists():
+        return path.read_bytes()
+    with zipfile.ZipFile(path.with_suffix(".csv.zip")) as archive:
+        return archive.read(f"{name}.csv")
+
+
 @functools.cache
 def load(name: str) -> pa.Table:
     """One table, checked against the row count the package has always had."""
-    path = _data_dir() / f"{name}.csv"
-    if path.exists():
-        raw = path.read_bytes()
-    else:
-        with zipfile.ZipFile(path.with_suffix(".csv.zip")) as archive:
-            raw = archive.read(f"{name}.csv")
     table = csv.read_csv(
-        io.BytesIO(raw),
+        io.BytesIO(published(name)),
         convert_options=csv.ConvertOptions(
             column_types=SCHEMAS[name],
             null_values=["NA", ""],

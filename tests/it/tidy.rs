@@ -30,6 +30,9 @@ const EXCLUSIVE: &[(&str, &str)] = &[
     ("clap", "kalamdb-server"),
 ];
 
+/// Libraries a second crate may name, too: the command line reads and writes Parquet files as a client.
+const SHARED: &[(&str, &str)] = &[("parquet", "kalamdb-server")];
+
 /// Libraries a crate must never know although others may.
 const NEVER: &[(&str, &[&str])] =
     &[("kalamdb-commons", &["tokio", "datafusion"]), ("kalamdb-store", &["tokio", "datafusion"])];
@@ -270,7 +273,10 @@ fn dependencies(package: &Package) -> impl Iterator<Item = (String, DependencyKi
 }
 
 fn forbidden_libraries(package: &str) -> Vec<&'static str> {
-    let exclusive = EXCLUSIVE.iter().filter(|(_, owner)| *owner != package).map(|(name, _)| *name);
+    let exclusive = EXCLUSIVE
+        .iter()
+        .filter(|(name, owner)| *owner != package && !SHARED.contains(&(name, package)))
+        .map(|(name, _)| *name);
     let never = NEVER.iter().filter(|(name, _)| *name == package).flat_map(|(_, names)| *names);
     exclusive.chain(never.copied()).collect()
 }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! It is a thin shell: every request is decoded, answered by one call of the engine, and encoded.
-//! It knows nothing of RocksDB, of Parquet or of query plans.
+//! It knows nothing of RocksDB or of query plans; Parquet it knows only as files `cli` imports and
+//! exports.
 //!
 //! ```
 //! use kalamdb_commons::ErrorKind;

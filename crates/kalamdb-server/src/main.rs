@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kalamdb_server::cli::SqlArgs;
+use kalamdb_server::cli::{ExportArgs, ImportArgs, SqlArgs};
 use kalamdb_server::config::ServeArgs;
 use kalamdb_server::{cli, serve};
 
@@ -24,18 +24,22 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Runs SQL against a server: a shell, or one text with -c
     Sql(SqlArgs),
+    Import(Box<ImportArgs>),
+    Export(Box<ExportArgs>),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => report(serve::run(&arguments)),
-        Command::Sql(arguments) => run_shell(arguments),
+        Command::Sql(arguments) => run_client(cli::run(arguments)),
+        Command::Import(arguments) => run_client(cli::import::run(*arguments)),
+        Command::Export(arguments) => run_client(cli::export::run(*arguments)),
     }
 }
 
-fn run_shell(arguments: SqlArgs) -> ExitCode {
+fn run_client(client: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(cli::run(arguments)),
+        Ok(runtime) => runtime.block_on(client),
         Err(error) => report(Err(error.into())),
     }
 }

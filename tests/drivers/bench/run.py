@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import many_tables, memory, scans, small_reads, writes
+from bench import import_export, many_tables, memory, scans, small_reads, writes
 from bench.report import Report
 from bench.setting import Setting
 from server import default_binary
@@ -22,6 +22,7 @@ SECTIONS = {
     "small_reads": small_reads,
     "scans": scans,
     "writes": writes,
+    "import_export": import_export,
     "many_tables": many_tables,
     "memory": memory,
 }

@@ -16,12 +16,9 @@ const LOCAL_ROOT_PASSWORD: &str = "kalamdb-data/root-password";
 /// Rows of one result an interactive shell shows.
 const INTERACTIVE_ROWS_MAX: usize = 1000;
 
-/// Runs SQL on a server: statements given with -c, a file, standard input, or a shell.
-///
-/// Exit codes: 0 done, 1 a statement failed, 2 wrong usage, 3 cannot connect or sign in,
-/// 130 interrupted.
+/// Which server, and who signs in: the same for every client command.
 #[derive(Debug, Clone, clap::Args)]
-pub struct SqlArgs {
+pub struct ConnectionArgs {
     /// The server: grpc://HOST:PORT, or grpc+tls://HOST:PORT with --tls-ca
     #[arg(long, value_name = "URI", default_value = DEFAULT_URI)]
     pub uri: String,
@@ -45,6 +42,28 @@ pub struct SqlArgs {
     /// The private key (PEM) of that certificate
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+}
+
+/// What [`ConnectionArgs`] come to.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The server.
+    pub address: ServerAddress,
+    /// Who signs in.
+    pub user: String,
+    /// With what; none when it must be asked for.
+    pub password: Option<Password>,
+}
+
+/// Runs SQL on a server: statements given with -c, a file, standard input, or a shell.
+///
+/// Exit codes: 0 done, 1 a statement failed, 2 wrong usage, 3 cannot connect or sign in,
+/// 130 interrupted.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SqlArgs {
+    /// The server and the user
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 
     /// Run these statements, separated by semicolons, and exit; may be given several times
     #[arg(short = 'c', long = "command", value_name = "SQL")]
@@ -143,6 +162,36 @@ impl SqlArgs {
         self.resolve_with(env::var(PASSWORD_VARIABLE).ok(), io::stdin().is_terminal())
     }
 
+    fn resolve_with(
+        self,
+        password_variable: Option<String>,
+        stdin_is_terminal: bool,
+    ) -> Result<Settings, ShellError> {
+        let SignIn { address, user, password } =
+            self.connection.resolve_with(password_variable, stdin_is_terminal)?;
+        let input = match self.file {
+            Some(path) if path.as_os_str() == "-" => Input::Stdin,
+            Some(path) => Input::File(path),
+            None if !self.command.is_empty() => Input::Commands(self.command),
+            None if stdin_is_terminal => Input::Terminal,
+            None => Input::Stdin,
+        };
+        let row_limit = match self.limit {
+            Some(0) => None,
+            Some(rows) => Some(rows),
+            None => (input == Input::Terminal).then_some(INTERACTIVE_ROWS_MAX),
+        };
+        let (format, timing) = (self.format, !self.no_timing);
+        Ok(Settings { address, user, password, input, format, row_limit, timing })
+    }
+}
+
+impl ConnectionArgs {
+    /// Checks the arguments and reads the files they name.
+    pub fn resolve(self) -> Result<SignIn, ShellError> {
+        self.resolve_with(env::var(PASSWORD_VARIABLE).ok(), io::stdin().is_terminal())
+    }
+
     fn read_tls(&self) -> Result<Option<Tls>, ShellError> {
         let Some(authority) = &self.tls_ca else {
             return match self.tls_cert {
@@ -161,7 +210,7 @@ impl SqlArgs {
         self,
         password_variable: Option<String>,
         stdin_is_terminal: bool,
-    ) -> Result<Settings, ShellError> {
+    ) -> Result<SignIn, ShellError> {
         let tls = self.read_tls()?;
         let address = ServerAddress::parse(&self.uri, tls)?;
         let password = match (&self.password_file, password_variable) {
@@ -179,20 +228,7 @@ impl SqlArgs {
                 self.user
             )));
         }
-        let input = match self.file {
-            Some(path) if path.as_os_str() == "-" => Input::Stdin,
-            Some(path) => Input::File(path),
-            None if !self.command.is_empty() => Input::Commands(self.command),
-            None if stdin_is_terminal => Input::Terminal,
-            None => Input::Stdin,
-        };
-        let row_limit = match self.limit {
-            Some(0) => None,
-            Some(rows) => Some(rows),
-            None => (input == Input::Terminal).then_some(INTERACTIVE_ROWS_MAX),
-        };
-        let (user, format, timing) = (self.user, self.format, !self.no_timing);
-        Ok(Settings { address, user, password, input, format, row_limit, timing })
+        Ok(SignIn { address, user: self.user, password })
     }
 }
 

@@ -7,16 +7,20 @@ use arrow::array::RecordBatch;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::{FlightSqlServiceClient, PreparedStatement};
-use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables};
-use arrow_flight::{FlightEndpoint, FlightInfo, HandshakeRequest};
+use arrow_flight::sql::{
+    CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables, DoPutUpdateResult,
+};
+use arrow_flight::{FlightData, FlightEndpoint, FlightInfo, HandshakeRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
+use prost::Message;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request};
 
-use super::arguments::{Password, ServerAddress};
+use super::arguments::{Password, ServerAddress, SignIn};
 use super::error::{ShellError, innermost};
+use super::line_editor;
 
 /// How long reaching the server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +67,39 @@ impl Connection {
         let mut connection = Self { address, user, password, client };
         connection.sign_in().await?;
         Ok(connection)
+    }
+
+    /// Connects with what the command line says; a missing password is asked for.
+    pub async fn sign_in_with(sign_in: SignIn) -> Result<Self, ShellError> {
+        let SignIn { address, user, password } = sign_in;
+        let password = match password {
+            Some(password) => password,
+            None => line_editor::ask_password(&user)?,
+        };
+        Self::open(address, user, password).await
+    }
+
+    /// Signs in once more: an upload cannot be repeated when its token has run out.
+    pub async fn renew(&mut self) -> Result<(), ShellError> {
+        self.sign_in().await
+    }
+
+    /// Sends rows into a table, all in one commit, and gives their number. The server takes the
+    /// end of `messages` for the end of the rows, so they must never end early.
+    pub async fn ingest(
+        &mut self,
+        messages: impl Stream<Item = FlightData> + Send + 'static,
+    ) -> Result<u64, ShellError> {
+        let uri = self.address.uri.clone();
+        let answer = self.client.do_put(messages).await;
+        let mut answer = answer.map_err(|error| ShellError::from_flight(&error, &uri))?;
+        let message = answer.message().await;
+        let result = message
+            .map_err(|status| ShellError::from_status(&status, &uri))?
+            .ok_or_else(|| ShellError::Protocol("the upload was not answered".into()))?;
+        let result = DoPutUpdateResult::decode(&*result.app_metadata)
+            .map_err(|error| ShellError::Protocol(error.to_string()))?;
+        Ok(u64::try_from(result.record_count).unwrap_or_default())
     }
 
     /// The server's address as the user wrote it.

@@ -26,6 +26,18 @@ pub enum ShellError {
         #[source]
         source: io::Error,
     },
+    /// A file could not be created or written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// What a file holds cannot be imported, or a result cannot be exported.
+    #[error("{0}")]
+    Data(String),
     /// The server could not be reached, or the connection broke.
     #[error("cannot reach {uri}: {reason}")]
     Connect {
@@ -70,8 +82,8 @@ impl ShellError {
     /// 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Statement { .. } | Self::Protocol(_) | Self::Output(_) => 1,
-            Self::Usage(_) | Self::File { .. } => 2,
+            Self::Statement { .. } | Self::Protocol(_) | Self::Output(_) | Self::Data(_) => 1,
+            Self::Usage(_) | Self::File { .. } | Self::Write { .. } => 2,
             Self::Connect { .. } | Self::SignIn { .. } => 3,
             Self::Cancelled => 130,
         }

@@ -1,7 +1,8 @@
-//! `kalamdb sql`: a shell that is a plain Flight SQL client.
+//! `kalamdb sql`, a shell, and `kalamdb import` and `kalamdb export`: plain Flight SQL clients.
 //!
 //! ```text
 //! -c, -f, stdin, terminal ──► statement_splitter ──► runner (prepare, run, read) ──► output
+//! a file ──► import ──► a table          a query ──► export ──► a file
 //! ```
 //!
 //! It knows the server only through the wire: it would work on any other Flight SQL server, and
@@ -12,11 +13,17 @@ mod commands;
 mod completion;
 mod connection;
 mod error;
+pub mod export;
+mod file_format;
+pub mod import;
 mod line_editor;
 mod names;
 mod output;
+mod progress;
 mod runner;
 mod statement_splitter;
+mod table_name;
+mod values;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -27,10 +34,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use arguments::SqlArgs;
-use arguments::{Input, Settings};
+use arguments::{Input, Settings, SignIn};
 use commands::Command;
 use connection::Connection;
 use error::{ShellError, marked_line};
+pub use export::ExportArgs;
+pub use import::ImportArgs;
 use line_editor::{LineEditor, Typed};
 use names::Table;
 use runner::Display;
@@ -84,14 +93,7 @@ struct Place<'a> {
 
 async fn run_settings(settings: Settings) -> Reported<()> {
     let Settings { address, user, password, input, format, row_limit, timing } = settings;
-    let password = match password {
-        Some(password) => Ok(password),
-        None => line_editor::ask_password(&user),
-    };
-    let connection = match password {
-        Ok(password) => Connection::open(address, user, password).await,
-        Err(error) => Err(error),
-    };
+    let connection = Connection::sign_in_with(SignIn { address, user, password }).await;
     let connection = connection.map_err(|error| report(&error, None))?;
     let mut shell = Shell {
         connection,
