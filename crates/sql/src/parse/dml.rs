@@ -8,7 +8,6 @@ use datafusion::sql::sqlparser::ast::{
     Statement as AstStatement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, With,
 };
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
 use kalamdb_commons::SqlState;
 
 use crate::TableName;
@@ -16,7 +15,7 @@ use crate::error::SqlError;
 use crate::parse::names::{quote_name, stored_name};
 use crate::parse::on_conflict::on_conflict;
 use crate::parse::query_guard::{check_dml, check_dml_with_queries};
-use crate::parse::reader::{Reader, is_word};
+use crate::parse::reader::Reader;
 use crate::parse::row_subquery;
 use crate::parse::statement::{
     Assignment, DeleteStatement, InsertSource, InsertStatement, Statement, UpdateStatement,

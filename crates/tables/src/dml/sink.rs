@@ -78,6 +78,7 @@ impl DmlSink {
             Write::Insert => None,
             Write::Update { .. } => Some("Update"),
             Write::Delete { .. } => Some("Delete"),
+            Write::Erase | Write::Truncate => Some("Truncate"),
         }
     }
 }
