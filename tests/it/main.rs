@@ -16,6 +16,8 @@ mod bounds;
 mod concurrency;
 // Crash: `kill -9` under writers loses nothing acknowledged and shows nothing partial.
 mod crash;
+// Docs: the examples of the SQL reference.
+mod docs;
 // Golden: what is said about wrong statements, word by word.
 mod golden;
 // Hostile: malformed and malicious requests get the right code, and the server goes on.
