@@ -88,6 +88,10 @@ impl AsyncDB for InProcess {
             let count = self.engine.execute(&self.session, &prepared, None).await?;
             return Ok(DBOutput::StatementComplete(count));
         }
+        if prepared.kind() == StatementKind::Returning {
+            let given = self.engine.execute_returning(&self.session, &prepared, None).await?;
+            return Ok(answer(prepared.schema().fields().len(), &rows(&given.batches)));
+        }
         let result = self.engine.query(&self.session, &prepared, None, None).await?;
         let batches: Vec<_> = result.batches.try_collect().await?;
         Ok(answer(prepared.schema().fields().len(), &rows(&batches)))
@@ -157,9 +161,11 @@ where
     let mut faults = Vec::new();
     for file in &files {
         let mut runner = Runner::new(async || Ok(session().await));
-        if let Err(fault) = runner.run_file_async(file).await {
-            faults.push(fault.display(false).to_string());
+        for record in sqllogictest::parse_file(file).unwrap() {
+            if let Err(fault) = runner.run_async(record).await {
+                faults.push(fault.display(false).to_string());
+            }
         }
     }
-    assert!(faults.is_empty(), "{} of {} files:\n{}", faults.len(), files.len(), faults.join("\n"));
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }

@@ -236,7 +236,8 @@ fn known(message: &str) -> Option<Said> {
     {
         let name = call.split('(').next().unwrap_or_default().to_owned();
         // Functions of our own say themselves what they take.
-        let reason = reason.trim();
+        let reason = reason.rsplit("failed with: ").next().unwrap_or_default();
+        let reason = reason.trim_start_matches("Error during planning: ").trim();
         let call = in_sql_types(call);
         let text = if reason.starts_with(|first: char| first.is_ascii_lowercase()) {
             reason.to_owned()

@@ -131,10 +131,6 @@ const NOT_OFFERED: Table = &[
     ("DO $$ BEGIN END $$", UNSUPPORTED),
     ("LISTEN x", UNSUPPORTED),
     ("LOCK TABLE default.victim", UNSUPPORTED),
-    (
-        "MERGE INTO default.victim t USING default.victim s ON t.id = s.id WHEN MATCHED THEN DELETE",
-        UNSUPPORTED,
-    ),
     ("CREATE MATERIALIZED VIEW default.w AS SELECT 1", UNSUPPORTED),
     ("CREATE INDEX i ON default.victim (v)", UNSUPPORTED),
     ("CREATE FUNCTION f() RETURNS INT RETURN 1", UNSUPPORTED),

@@ -5,8 +5,9 @@ use kalamdb_commons::limits::COMMENT_BYTES_MAX;
 
 use crate::TableName;
 use crate::error::SqlError;
+use crate::parse::definitions::CommentObject;
 use crate::parse::reader::Reader;
-use crate::parse::statement::{CommentObject, Statement};
+use crate::parse::statement::Statement;
 
 /// `COMMENT ON TABLE t | COLUMN t.c | NAMESPACE n IS 'text' | NULL`.
 pub(crate) fn comment_on(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {

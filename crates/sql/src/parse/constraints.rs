@@ -12,11 +12,11 @@ use kalamdb_commons::{CheckConstraint, system_columns};
 
 use crate::error::{ObjectKind, Position, SqlError};
 use crate::parse::complexity::check_complexity;
+use crate::parse::definitions::{CreateTable, NewColumn};
 use crate::parse::dialect::KalamDialect;
 use crate::parse::names::{check_new_name, not_found, quote_name, stored_name};
 use crate::parse::reader::{Reader, is_word};
 use crate::parse::split::split;
-use crate::parse::statement::{CreateTable, NewColumn};
 
 /// Bytes of a CHECK's text.
 const CHECK_BYTES_MAX: usize = 16 << 10;

@@ -14,10 +14,11 @@ use crate::parse::column_types::declared_type;
 use crate::parse::constraints::{Constraints, check_constraints, constraint_name, refuse_others};
 use crate::parse::create_table_as::{Head, create_table_as, create_table_like, takes_query};
 use crate::parse::default_values::default_clause;
+use crate::parse::definitions::{CreateTable, NewColumn};
 use crate::parse::names::{check_new_name, not_found, quote_name};
 use crate::parse::options;
 use crate::parse::reader::{Reader, is_word};
-use crate::parse::statement::{CreateTable, NewColumn, Statement};
+use crate::parse::statement::Statement;
 use crate::parse::stream_tables;
 
 /// Names no declared column may have: system columns, and what storage adds beside them.

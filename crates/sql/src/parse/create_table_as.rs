@@ -10,9 +10,10 @@ use kalamdb_commons::{TableOptions, TableType};
 use crate::TableName;
 use crate::error::SqlError;
 use crate::parse::create_table::{Tail, key_columns};
+use crate::parse::definitions::{CreateTable, CreateTableAs, CreateTableLike};
 use crate::parse::names::quote_name;
 use crate::parse::reader::{Reader, is_word};
-use crate::parse::statement::{CreateTable, CreateTableAs, CreateTableLike, Statement};
+use crate::parse::statement::Statement;
 use crate::parse::views::only_query;
 
 /// What stands before the columns of a CREATE TABLE.
@@ -58,7 +59,7 @@ pub(crate) fn create_table_as(
     let (mut columns, mut primary_key) = (Vec::new(), Vec::new());
     if reader.eat(&Token::LParen) {
         loop {
-            if is_key(reader) {
+            if reader.eat_words(&["PRIMARY", "KEY"]) {
                 set_key(&mut primary_key, key_columns(reader)?).map_err(|e| e.at(start))?;
             } else {
                 let name = column_name(reader)?;
@@ -74,7 +75,7 @@ pub(crate) fn create_table_as(
         }
         reader.expect(&Token::RParen)?;
     }
-    if is_key(reader) {
+    if reader.eat_words(&["PRIMARY", "KEY"]) {
         set_key(&mut primary_key, key_columns(reader)?).map_err(|e| e.at(start))?;
     }
     let tail = tail(reader, head.written_type)?;
@@ -100,10 +101,6 @@ pub(crate) fn create_table_as(
         query,
         with_data,
     })))
-}
-
-fn is_key(reader: &Reader<'_>) -> bool {
-    is_word(reader.peek(), "PRIMARY") && is_word(reader.peek_nth(1), "KEY")
 }
 
 fn column_name(reader: &mut Reader<'_>) -> Result<String, SqlError> {

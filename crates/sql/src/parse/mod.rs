@@ -7,6 +7,7 @@ mod constraints;
 mod create_table;
 mod create_table_as;
 mod default_values;
+mod definitions;
 mod dialect;
 mod dispatch;
 mod dml;
@@ -39,6 +40,10 @@ pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use constraints::check_expression;
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
+pub use definitions::{
+    CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateView, NamespaceChange,
+    NewColumn,
+};
 pub use locate::{Sought, find_in_text};
 pub use merge::{MergeAction, MergeClause, MergeMatching, MergeStatement};
 pub use names::{
@@ -49,10 +54,9 @@ pub use query_guard::{PLAN_TABLES_MAX, TABLES_PER_SELECT_MAX};
 pub use reader::NESTING_MAX;
 pub use show_create_table::{show_create_table, show_create_view};
 pub use statement::{
-    AlterUser, Assignment, CommentObject, ConflictAction, CreateTable, CreateTableAs,
-    CreateTableLike, CreateUser, CreateView, DeleteStatement, Explain, ExplainFormat, InsertSource,
-    InsertStatement, NamespaceChange, NewColumn, OnConflict, ParsedStatement, Password,
-    SessionSetting, Statement, UpdateStatement,
+    AlterUser, Assignment, ConflictAction, CreateUser, DeleteStatement, Explain, ExplainFormat,
+    InsertSource, InsertStatement, OnConflict, ParsedStatement, Password, SessionSetting,
+    Statement, UpdateStatement,
 };
 pub use users::parse_statement_timeout;
 

@@ -4,9 +4,10 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::comments::text_or_null;
+use crate::parse::definitions::NamespaceChange;
 use crate::parse::names::{check_new_name, unknown_word};
 use crate::parse::reader::Reader;
-use crate::parse::statement::{NamespaceChange, Statement};
+use crate::parse::statement::Statement;
 
 /// Takes the word for a namespace, if it comes next.
 pub(crate) fn eat_namespace_word(reader: &mut Reader<'_>) -> bool {

@@ -7,8 +7,8 @@
 use kalamdb_commons::{Durability, TableType, stream_bucket_seconds};
 
 use crate::error::SqlError;
+use crate::parse::definitions::CreateTable;
 use crate::parse::options::WrittenOptions;
-use crate::parse::statement::CreateTable;
 
 /// Seconds a row may live: a hundred years.
 pub(crate) const TTL_SECONDS_MAX: u64 = 100 * 366 * 24 * 3600;

@@ -4,9 +4,10 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::SqlError;
+use crate::parse::definitions::CreateView;
 use crate::parse::dispatch::query;
 use crate::parse::reader::{Reader, is_word};
-use crate::parse::statement::{CreateView, Statement};
+use crate::parse::statement::Statement;
 
 /// True when, after CREATE, a view's definition begins.
 pub(crate) fn is_create_view(reader: &Reader<'_>) -> bool {

@@ -15,8 +15,8 @@ use datafusion::logical_expr::{
     Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    self, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Query, Value, visit_expressions_mut,
+    self, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr,
+    Ident, ObjectName, Query, Select, SelectItem, Value, Visit, Visitor, visit_expressions_mut,
 };
 
 /// The function's name; in SQL it would have to be quoted.
@@ -36,6 +36,57 @@ pub(super) fn is_repetition(error: &DataFusionError) -> bool {
         ),
         DataFusionError::Plan(message) => message.starts_with(REPEATED),
         _ => false,
+    }
+}
+
+/// Whether a query groups by what differs by casts alone. That comes out while the plan is
+/// optimized only.
+pub(super) fn groups_alike(query: &Query) -> bool {
+    struct Groups;
+    impl Visitor for Groups {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            let GroupByExpr::Expressions(groups, _) = &select.group_by else {
+                return ControlFlow::Continue(());
+            };
+            let mut seen: Vec<(&ast::Expr, bool)> = Vec::with_capacity(groups.len());
+            for group in groups {
+                let group = item_meant(select, group);
+                let (inner, cast) = without_casts(group);
+                if seen.iter().any(|(other, other_cast)| *other == inner && (cast || *other_cast)) {
+                    return ControlFlow::Break(());
+                }
+                seen.push((inner, cast));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    query.visit(&mut Groups).is_break()
+}
+
+/// The item of the select list that a number in GROUP BY stands for.
+fn item_meant<'a>(select: &'a Select, group: &'a ast::Expr) -> &'a ast::Expr {
+    let ast::Expr::Value(value) = group else { return group };
+    let Value::Number(number, _) = &value.value else { return group };
+    let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    match place.and_then(|place| select.projection.get(place)) {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => expr,
+        _ => group,
+    }
+}
+
+fn without_casts(mut expr: &ast::Expr) -> (&ast::Expr, bool) {
+    let mut cast = false;
+    loop {
+        expr = match expr {
+            ast::Expr::Nested(inner) => inner,
+            ast::Expr::Cast { expr: inner, .. } => {
+                cast = true;
+                inner
+            }
+            other => return (other, cast),
+        };
     }
 }
 

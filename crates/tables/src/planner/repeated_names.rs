@@ -43,6 +43,11 @@ impl PlanContext<'_> {
     }
 
     fn plan_renamed(&self, query: &Query) -> Result<(LogicalPlan, Renamed)> {
+        let mut named = None;
+        if named_casts::groups_alike(query) {
+            named_casts::name_casts(named.insert(query.clone()));
+        }
+        let query = named.as_ref().unwrap_or(query);
         let error = match self.plan_query(query) {
             Ok(plan) => return Ok((plan, Renamed::new())),
             Err(error) => error,

@@ -39,7 +39,7 @@ fn checks_are_named_as_postgresql_names_them() {
 #[test]
 fn what_a_check_cannot_depend_on_is_refused() {
     for (condition, part) in [
-        ("b > 0", "column 'b' does not exist, did you mean 'a'?"),
+        ("b > 0", "column 'b' does not exist"),
         ("s.a > 0", "column 's' does not exist"),
         ("_updated IS NULL", "cannot use the system column _updated"),
         ("a > ?", "takes no parameters"),
