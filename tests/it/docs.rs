@@ -87,7 +87,7 @@ fn same_lines(left: &str, right: &str) -> bool {
 #[test]
 fn every_example_of_the_reference_runs() {
     let examples = examples(&fs::read_to_string(Path::new(REFERENCE)).unwrap());
-    assert!(examples.len() > 50, "only {} examples were found", examples.len());
+    assert!(examples.len() > 40, "only {} examples were found", examples.len());
     let server = Server::start();
     let mut faults = String::new();
     for example in &examples {

@@ -238,9 +238,10 @@ fn known(message: &str) -> Option<Said> {
         // Functions of our own say themselves what they take.
         let reason = reason.rsplit("failed with: ").next().unwrap_or_default();
         let reason = reason.trim_start_matches("Error during planning: ").trim();
+        let reason = reason.trim_end_matches('.');
         let call = in_sql_types(call);
         let text = if reason.starts_with(|first: char| first.is_ascii_lowercase()) {
-            reason.to_owned()
+            in_sql_types(reason)
         } else if call.ends_with("()") {
             format!("there is no function {call}, give it arguments")
         } else {

@@ -61,13 +61,15 @@ pub(crate) fn may_infer(plan: &LogicalPlan) -> Result<bool> {
 
 /// The plan with more of its parameters typed.
 pub(crate) fn infer(plan: LogicalPlan) -> Result<LogicalPlan> {
+    // What a change does with a value tells more of its type than that nothing else does.
+    let untold = (!matches!(plan, LogicalPlan::Dml(_))).then_some(DataType::Utf8);
     let typed = plan.transform_up_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Filter(Filter { predicate, input, .. }) => {
                 let predicate = typed(predicate, &DataType::Boolean);
                 LogicalPlan::Filter(Filter::try_new(predicate, input)?)
             }
-            LogicalPlan::Values(values) if has_untyped(&values) => rows(values)?,
+            LogicalPlan::Values(values) if has_untyped(&values) => rows(values, untold.as_ref())?,
             other => other,
         };
         let schema = merge_schema(&node.inputs());
@@ -266,19 +268,24 @@ fn has_untyped(values: &Values) -> bool {
     values.values.iter().flatten().any(is_untyped)
 }
 
-/// VALUES in which each parameter has the type of its column, text if nothing tells.
-fn rows(values: Values) -> Result<LogicalPlan> {
+fn as_told((value, of): (Expr, &Option<DataType>)) -> Expr {
+    match of {
+        Some(of) => typed(value, of),
+        None => value,
+    }
+}
+
+/// VALUES in which each parameter has the type of its column, `untold` if nothing tells.
+fn rows(values: Values, untold: Option<&DataType>) -> Result<LogicalPlan> {
     let schema = DFSchema::empty();
     let columns = values.values.first().map_or(0, Vec::len);
-    let types: Vec<DataType> = (0..columns)
+    let types: Vec<Option<DataType>> = (0..columns)
         .map(|column| {
             let of_column = values.values.iter().filter_map(|row| row.get(column));
-            type_of_others(of_column, &schema).unwrap_or(DataType::Utf8)
+            type_of_others(of_column, &schema).or_else(|| untold.cloned())
         })
         .collect();
-    let rows = values
-        .values
-        .into_iter()
-        .map(|row| row.into_iter().zip(&types).map(|(value, of)| typed(value, of)).collect());
+    let rows =
+        values.values.into_iter().map(|row| row.into_iter().zip(&types).map(as_told).collect());
     LogicalPlanBuilder::values(rows.collect())?.build()
 }

@@ -67,6 +67,7 @@ impl Engine {
             .chain(state.window_functions().keys())
             .map(String::as_str)
             .collect();
+        known.extend(kalamdb_tables::other_function_names());
         known.sort_unstable();
         match nearest(name, known) {
             Some(meant) => error.and(&format!(", did you mean '{meant}'?")),

@@ -49,6 +49,7 @@ pub(crate) const KNOWN: &[(&str, SqlState, &str, About)] = &[
     ("Unsupported type '{}'. Must be a supported {}", UndefinedObject, "there is no type '{0}' for arrow_cast", Name(0)),
     // Names.
     ("Invalid function '{}'. Did you mean '{}'?", UndefinedFunction, "function {0} does not exist", Function(0)),
+    ("Invalid function '{}', {}", UndefinedFunction, "function {0} does not exist, {1}", Function(0)),
     ("table function '{}' does not exist", UndefinedFunction, "table function '{0}' does not exist", Function(0)),
     ("Invalid qualifier {}", UndefinedTable, "there is no table {0} in FROM", Name(0)),
     ("The window {} is not defined!", UndefinedObject, "there is no window {0}, define it with WINDOW {0} AS (…)", Name(0)),

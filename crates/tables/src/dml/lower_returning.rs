@@ -16,6 +16,10 @@ use super::statement_rows::{RowsOf, place_column};
 use crate::TablesError;
 use crate::planner::{PlanContext, empty_select, mark_rows, query_of};
 
+/// The refusal of aggregates.
+const AGGREGATE: &str =
+    "aggregate functions are not allowed in RETURNING, it gives back single rows";
+
 /// Plans RETURNING: a row's place, then what is given back of it. `None` without items.
 pub(super) fn plan_returning(
     context: &PlanContext<'_>,
@@ -50,7 +54,11 @@ pub(super) fn plan_returning(
     select.from = vec![TableWithJoins { relation, joins: Vec::new() }];
     let mut query = query_of(SetExpr::Select(Box::new(select)));
     query.with = with.cloned();
-    let plan = context.plan_result(&query)?;
+    let plan = context.plan_result(&query).map_err(|error| {
+        // There is a column beside the items: the row's place.
+        let groups = error.to_string().contains("must appear in the GROUP BY clause");
+        if groups { TablesError::invalid(AGGREGATE).into() } else { error }
+    })?;
     check_row_by_row(&plan)?;
     Ok(Some(plan))
 }
@@ -170,9 +178,7 @@ fn check_row_by_row(plan: &LogicalPlan) -> Result<(), TablesError> {
             LogicalPlan::Projection(projection) => &projection.input,
             LogicalPlan::TableScan(_) => return Ok(()),
             LogicalPlan::Aggregate(_) => {
-                return Err(TablesError::invalid(
-                    "aggregate functions are not allowed in RETURNING, it gives back single rows",
-                ));
+                return Err(TablesError::invalid(AGGREGATE));
             }
             LogicalPlan::Window(_) => {
                 return Err(TablesError::invalid(

@@ -157,7 +157,7 @@ pub(super) fn write_out<N: VisitMut>(node: &mut N) -> Result<()> {
 }
 
 /// Names that are written out, for suggestions.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub fn other_function_names() -> impl Iterator<Item = &'static str> {
     let written_out = WRITTEN_OUT.iter().map(|(name, ..)| *name);
     let own = ["date_diff", "datediff"];
     OTHER_NAMES.iter().map(|(name, _)| *name).chain(written_out).chain(own)

@@ -47,6 +47,7 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
 pub use self::explain_verbs::name_verb;
+pub use self::function_forms::other_function_names;
 pub(crate) use self::marked_tables::{mark_rows, mark_source, mark_source_with_deleted};
 pub use self::merged_order::MergedOrder;
 pub(crate) use self::named_casts::named_cast;

@@ -79,7 +79,7 @@ impl<'a> PlanContext<'a> {
     pub(crate) fn plan_prepared(&self, query: ast::Query) -> Result<LogicalPlan> {
         let statement = ast::Statement::Query(Box::new(query));
         let plan = self.planner().sql_statement_to_plan(statement);
-        plan.map_err(|error| unknown_functions::explained(error, &self.function_names()))
+        plan.map_err(unknown_functions::explained)
     }
 
     /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
@@ -90,7 +90,7 @@ impl<'a> PlanContext<'a> {
         let expr = self
             .planner()
             .sql_to_expr(expression, &DFSchema::empty(), &mut context)
-            .map_err(|error| unknown_functions::explained(error, &self.function_names()))?;
+            .map_err(unknown_functions::explained)?;
         super::uuid_text::rewrite_expression(expr, &DFSchema::empty())
     }
 
@@ -110,13 +110,6 @@ impl<'a> PlanContext<'a> {
             schema: Arc::clone(schema),
         });
         LogicalPlanBuilder::from(input).project([expr])?.build()
-    }
-
-    fn function_names(&self) -> Vec<String> {
-        let mut names = self.udf_names();
-        names.extend(self.udaf_names());
-        names.extend(self.udwf_names());
-        names
     }
 
     fn planner(&self) -> SqlToRel<'_, Self> {
