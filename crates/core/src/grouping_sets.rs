@@ -3,13 +3,14 @@
 //! The query engine carries what it knows of the input's columns, that one is constant, or in
 //! which order they come, over to the groups, and then leaves out an ORDER BY that is needed:
 //! `WHERE a = 1 GROUP BY ROLLUP (a) ORDER BY a`. So what is grouped by passes through a function
-//! of which nothing is known.
+//! of which nothing is known. It is computed before it is grouped by, too: the engine renames a set
+//! when it simplifies what stands in it, and then finds it no more.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, HashSet, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -47,13 +48,15 @@ fn has_sets(aggregate: &Aggregate) -> bool {
 /// The aggregate over an input in which the columns it groups by are anything. Names stay.
 fn unknown_columns(aggregate: Aggregate) -> Result<Aggregate> {
     let mut columns = HashSet::new();
-    let mut constants = Vec::new();
+    let mut computed = Vec::new();
     for expr in aggregate.group_expr.iter().flat_map(grouped_by) {
-        let used = expr.column_refs();
-        if used.is_empty() && !constants.contains(expr) {
-            constants.push(expr.clone());
+        match expr {
+            Expr::Column(column) => {
+                columns.insert(column.clone());
+            }
+            other if computed.contains(other) => {}
+            other => computed.push(other.clone()),
         }
-        columns.extend(used.into_iter().cloned());
     }
     let mut items: Vec<Expr> = Vec::new();
     for (qualifier, field) in aggregate.input.schema().iter() {
@@ -65,14 +68,16 @@ fn unknown_columns(aggregate: Aggregate) -> Result<Aggregate> {
         });
     }
     let named = |expr: &Expr| Column::new_unqualified(expr.schema_name().to_string());
-    for expr in &constants {
+    for expr in &computed {
         items.push(anything(expr.clone()).alias(named(expr).name));
     }
     let input = Arc::new(LogicalPlan::Projection(Projection::try_new(items, aggregate.input)?));
     let group_expr = aggregate.group_expr.into_iter().map(|set| {
         set.transform_down(|expr| {
-            if constants.contains(&expr) {
-                return Ok(Transformed::yes(Expr::Column(named(&expr))));
+            if computed.contains(&expr) {
+                // What it consists of stands below.
+                let column = Expr::Column(named(&expr));
+                return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
             }
             Ok(Transformed::no(expr))
         })

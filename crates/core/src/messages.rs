@@ -162,7 +162,7 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Said {
     {
         let table = relation.table();
         let meant = columns().find(|column| column.name == field.name);
-        let meant = meant.map(|column| short_name(column)).unwrap_or_default();
+        let meant = meant.map(short_name).unwrap_or_default();
         let meant = match meant.as_str() {
             "" => String::new(),
             meant => format!(", did you mean '{meant}'?"),

@@ -97,6 +97,9 @@ fn config(partitions: usize) -> SessionConfig {
         .with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.map_string_types_to_utf8view = false;
+    // It compares what is said of NULLs before and after planning, which the engine's own CASE and
+    // comparisons say differently; rows are not concerned.
+    options.execution.skip_physical_aggregate_schema_check = true;
     options.execution.time_zone = Some(String::from("UTC"));
     options.execution.sort_pushdown_buffer_capacity = SORT_PUSHDOWN_BUFFER_BYTES;
     config

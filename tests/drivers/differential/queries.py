@@ -99,6 +99,7 @@ class Query:
         source, scope = self._source()
         make = Expressions(rng, scope)
         keys = self._items(scope, rng.randint(0, 2)) if rng.random() < 0.8 else []
+        keys = list(dict.fromkeys(keys))
         aggregates = [make.aggregate().text for _ in range(rng.randint(1, 3))]
         items = keys + aggregates
         body = f"SELECT {self._named(items)} FROM {source}{_where(rng, scope, 0.4)}"

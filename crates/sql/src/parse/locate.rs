@@ -119,12 +119,11 @@ fn places(tokens: &[TokenWithSpan], sought: &Sought) -> Vec<Position> {
     at.into_iter().filter_map(|at| position_of(tokens.get(begin(tokens, at))?.span)).collect()
 }
 
+/// The places of the sought word that a condition holds for.
+type Found<'a> = &'a dyn Fn(&dyn Fn(usize) -> bool) -> Vec<usize>;
+
 /// Places of a column, which may be written `name` or `qualifier.name`.
-fn columns(
-    tokens: &[TokenWithSpan],
-    sought: &str,
-    found: &dyn Fn(&dyn Fn(usize) -> bool) -> Vec<usize>,
-) -> Vec<usize> {
+fn columns(tokens: &[TokenWithSpan], sought: &str, found: Found<'_>) -> Vec<usize> {
     let is_column = |at: usize| {
         let called = token(tokens, at + 1) == Some(&Token::LParen) && !is_inserted_into(tokens, at);
         let qualifies = token(tokens, at + 1) == Some(&Token::Period);
