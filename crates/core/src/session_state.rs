@@ -18,6 +18,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
@@ -50,12 +51,7 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         .with_table_factories(HashMap::new())
         .with_file_formats(Vec::new())
         .with_optimizer_rules(simplify::optimizer_rules())
-        .with_analyzer_rule(Arc::new(NullableSubqueries))
-        .with_analyzer_rule(Arc::new(Membership))
-        .with_analyzer_rule(Arc::new(ValueSubqueries))
-        .with_analyzer_rule(Arc::new(CheckedArithmetic))
-        .with_analyzer_rule(Arc::new(TruthTests))
-        .with_analyzer_rule(Arc::new(GroupingSets))
+        .with_analyzer_rules(analyzer_rules())
         .with_physical_optimizer_rules(physical_optimizer_rules())
         .build();
     for function in kalamdb_tables::scalar_functions(Arc::clone(&settings.clock)) {
@@ -63,6 +59,20 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
     }
     state.register_udaf(Arc::new(checked_sum()))?;
     Ok(state)
+}
+
+/// The engine's rules, and ours in their places.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    // Settling types gives expressions other names, and those in grouping sets are lost then.
+    let types = rules.iter().position(|rule| rule.name() == "type_coercion");
+    rules.insert(types.unwrap_or(0), Arc::new(GroupingSets));
+    rules.push(Arc::new(NullableSubqueries));
+    rules.push(Arc::new(Membership));
+    rules.push(Arc::new(ValueSubqueries));
+    rules.push(Arc::new(CheckedArithmetic));
+    rules.push(Arc::new(TruthTests));
+    rules
 }
 
 /// The engine's rules, and ours in their places.
