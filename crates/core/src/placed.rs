@@ -67,7 +67,9 @@ impl Engine {
             .chain(state.window_functions().keys())
             .map(String::as_str)
             .collect();
-        known.extend(kalamdb_tables::other_function_names());
+        for name in kalamdb_tables::other_function_names() {
+            known.push(name);
+        }
         known.sort_unstable();
         match nearest(name, known) {
             Some(meant) => error.and(&format!(", did you mean '{meant}'?")),

@@ -30,6 +30,7 @@ use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
 use crate::truth_tests::TruthTests;
 use crate::value_subqueries::ValueSubqueries;
+use crate::window_keys::WindowKeys;
 use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
@@ -56,12 +57,14 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(TruthTests))
         .with_analyzer_rule(Arc::new(GroupingSets))
+        .with_analyzer_rule(Arc::new(WindowKeys))
         .with_physical_optimizer_rules(physical_optimizer_rules())
         .build();
     for function in kalamdb_tables::scalar_functions(Arc::clone(&settings.clock)) {
         state.register_udf(function)?;
     }
     state.register_udaf(Arc::new(checked_sum()))?;
+    state.register_expr_planner(Arc::new(kalamdb_tables::IntervalOperators))?;
     Ok(state)
 }
 
