@@ -428,3 +428,35 @@ def test_what_the_shell_shows_reads_back(shared_server, cursor, namespace, table
         cursor.execute(f"INSERT INTO {table} VALUES ({k} + 1000, {literal})")
     cursor.execute(f"DELETE FROM {table} WHERE k < 1000")
     assert_holds(cursor, table, case, values)
+
+
+def test_what_is_sent_becomes_what_the_column_holds(cursor, namespace):
+    cursor.execute(
+        f"CREATE TABLE {namespace}.t"
+        " (k INT PRIMARY KEY, s STRUCT(a INT, b TEXT), j JSON[], u UUID[])"
+    )
+    uuid = "67e55044-10b1-426f-9247-bb680e5fe0c8"
+    sent = pa.table(
+        {
+            "k": [1],
+            "s": pa.array([{"b": "x", "a": 7}], pa.struct([("b", pa.string()), ("a", pa.int64())])),
+            "j": pa.array([['{"n": 1}', None]]),
+            "u": pa.array([[uuid, None]]),
+        }
+    )
+    cursor.adbc_ingest("t", sent, "append", db_schema_name=namespace)
+    cursor.execute(f"SELECT s['a'], s['b'], j[1], encode(u[1], 'hex') FROM {namespace}.t")
+    assert cursor.fetchall() == [(7, "x", '{"n": 1}', uuid.replace("-", ""))]
+    unknown = pa.table({"k": [2], "s": pa.array([{"a": 1, "y": "x"}])})
+    with pytest.raises(Error, match="a struct with the field y cannot become"):
+        cursor.adbc_ingest("t", unknown, "append", db_schema_name=namespace)
+
+
+def test_bound_text_spells_bytes(cursor, namespace):
+    cursor.execute(f"CREATE TABLE {namespace}.t (k INT PRIMARY KEY, b BYTES)")
+    for k, text in enumerate(["\\x00ff", "\\x", "x00"]):
+        cursor.execute(f"INSERT INTO {namespace}.t VALUES (?, ?)", (k, text))
+    cursor.execute(f"SELECT b FROM {namespace}.t ORDER BY k")
+    assert cursor.fetchall() == [(b"\x00\xff",), (b"",), (b"x00",)]
+    with pytest.raises(Error, match="two hexadecimal digits"):
+        cursor.execute(f"INSERT INTO {namespace}.t VALUES (?, ?)", (9, "\\x0"))

@@ -114,6 +114,7 @@ fn scripts_stop_at_their_first_failure_and_name_its_line() {
     let (code, _, err) = run(&server, &["-f", script.to_str().unwrap()]);
     assert_eq!(code, 1);
     assert!(err.starts_with(&format!("{}:5: error: ", script.display())), "{err}");
+    assert!(err.contains("(at line 5, column 13)") && err.contains("\nline 5: INSERT"), "{err}");
     let (_, out, _) = run(&server, &["--format", "csv", "-c", "SELECT * FROM b"]);
     assert_eq!(out, "x\n1\n");
 

@@ -16,8 +16,9 @@ pub const STATEMENT_ATTEMPTS_MAX: usize = 10;
 pub const LOG_PART_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one encoded primary key.
 pub const KEY_BYTES_MAX: usize = 8 << 10;
-/// Bytes of one row's value.
-pub const ROW_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one row's value: less than one message to a client holds, so that every row that is
+/// stored can be read.
+pub const ROW_BYTES_MAX: usize = 4_000_000;
 /// Columns of one table.
 pub const TABLE_COLUMNS_MAX: usize = 1000;
 /// Bytes of an identifier.

@@ -51,8 +51,8 @@ pub(crate) fn run(
         Statement::CreateTableLike(like) => {
             table_as::create_like(engine, principal, namespace, like)?
         }
-        Statement::DropTable { name, if_exists, cascade } => {
-            catalog.drop_table(principal, namespace, name, *if_exists, *cascade)?;
+        Statement::DropTable { names, if_exists, cascade } => {
+            catalog.drop_tables(principal, namespace, names, *if_exists, *cascade)?;
         }
         Statement::CreateView(view) => views::create(engine, principal, namespace, view)?,
         Statement::DropView { name, if_exists, cascade } => {

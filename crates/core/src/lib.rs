@@ -66,6 +66,7 @@ mod update;
 mod value_subqueries;
 mod view_age;
 mod views;
+mod window_keys;
 mod wire_schema;
 
 #[cfg(test)]

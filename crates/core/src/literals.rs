@@ -13,7 +13,9 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
+};
 use kalamdb_tables::exact_decimal;
 
 /// The plan with its literals fitted. Names in it stay as they are.
@@ -78,7 +80,27 @@ fn fit_expr(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let list = list.collect();
             Transformed::new_transformed(Expr::InList(InList { expr, list, negated }), changed)
         }
+        Expr::Cast(Cast { expr, field }) if is_decimal(field.data_type()) => {
+            let exact = exact_operand(*expr);
+            exact.update_data(|expr| Expr::Cast(Cast { expr: Box::new(expr), field }))
+        }
+        Expr::TryCast(TryCast { expr, field }) if is_decimal(field.data_type()) => {
+            let exact = exact_operand(*expr);
+            exact.update_data(|expr| Expr::TryCast(TryCast { expr: Box::new(expr), field }))
+        }
         other => Transformed::no(other),
+    }
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..))
+}
+
+/// The operand in its own digits if it is a number.
+fn exact_operand(expr: Expr) -> Transformed<Expr> {
+    match exact_decimal(&expr) {
+        Some(exact) => Transformed::yes(exact),
+        None => Transformed::no(expr),
     }
 }
 
@@ -253,6 +275,18 @@ mod tests {
             [col("d") + lit(0.1), col("m") / lit(0.1), col("fine") * lit(0.1), lit(0.1) + lit(0.2)];
         for expr in all {
             assert!(!fit_expr(expr.clone(), &schema).transformed, "{expr}");
+        }
+    }
+
+    #[test]
+    fn a_number_cast_to_a_decimal_keeps_its_digits() {
+        let decimal =
+            |expr: Expr| datafusion::logical_expr::cast(expr, DataType::Decimal128(30, 2));
+        let cents = Expr::Literal(ScalarValue::Decimal128(Some(125), 3, 2), None);
+        let schema = DFSchema::empty();
+        assert_eq!(fit_expr(decimal(lit(1.25)), &schema).data, decimal(cents));
+        for other in [decimal(lit("1.25")), decimal(lit(1_i64)), decimal(col("a"))] {
+            assert!(!fit_expr(other.clone(), &schema).transformed, "{other}");
         }
     }
 

@@ -72,7 +72,12 @@ pub(crate) fn of(error: &DataFusionError) -> Said {
         (ErrorKind::ResourceExhausted, _) => SqlState::OutOfMemory,
         _ => SqlState::of_kind(kind),
     });
-    let subject = about.map(|(about, text)| match about {
+    let subject = about.map(|(about, text)| sought(about, text));
+    Said { kind, state, message, subject }
+}
+
+fn sought(about: About, text: String) -> Sought {
+    match about {
         About::Column(_) => Sought::Column(text),
         About::Function(_) => Sought::Function(text),
         About::Operator(_) => Sought::Operator(text),
@@ -81,8 +86,7 @@ pub(crate) fn of(error: &DataFusionError) -> Said {
         }
         About::Word(_) => Sought::Operator(text),
         About::Name(_) | About::Nothing => Sought::Name(text),
-    });
-    Said { kind, state, message, subject }
+    }
 }
 
 /// What is said of an error of ours that travelled through a plan.
@@ -153,7 +157,9 @@ fn innermost(error: &DataFusionError) -> String {
 fn unknown_column(field: &Column, valid: &[Column]) -> Said {
     let name = field.flat_name();
     // Results of expressions (`count(*)`) are no columns that could be named.
-    let named = |name: &str| !OWN_COLUMNS.contains(&name) && !name.contains('(');
+    let named = |name: &str| {
+        !OWN_COLUMNS.contains(&name) && !name.contains('(') && !name.contains(char::is_control)
+    };
     let columns = || valid.iter().filter(|column| named(&column.name));
     let tables = || columns().filter_map(|column| Some(column.relation.as_ref()?.table()));
     if let Some(relation) = &field.relation
@@ -239,6 +245,11 @@ fn known(message: &str) -> Option<Said> {
         let reason = reason.rsplit("failed with: ").next().unwrap_or_default();
         let reason = reason.trim_start_matches("Error during planning: ").trim();
         let reason = reason.trim_end_matches('.');
+        if let Plain { state: Some(state), message, about } = plain_words(reason) {
+            let subject = about.map(|(about, text)| sought(about, text));
+            let said = Said::invalid(state, message);
+            return Some(said.about(subject.unwrap_or(Sought::Function(name))));
+        }
         let call = in_sql_types(call);
         let text = if reason.starts_with(|first: char| first.is_ascii_lowercase()) {
             in_sql_types(reason)

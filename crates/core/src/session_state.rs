@@ -31,6 +31,7 @@ use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::session::DEFAULT_NAMESPACE;
 use crate::truth_tests::TruthTests;
 use crate::value_subqueries::ValueSubqueries;
+use crate::window_keys::WindowKeys;
 use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
@@ -58,6 +59,7 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
         state.register_udf(function)?;
     }
     state.register_udaf(Arc::new(checked_sum()))?;
+    state.register_expr_planner(Arc::new(kalamdb_tables::IntervalOperators))?;
     Ok(state)
 }
 
@@ -72,6 +74,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(ValueSubqueries));
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(TruthTests));
+    rules.push(Arc::new(WindowKeys));
     rules
 }
 

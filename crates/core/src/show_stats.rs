@@ -7,7 +7,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use kalamdb_commons::{Principal, Role, TableType};
-use kalamdb_sql::{RESERVED_NAMESPACES, Statement, TableName};
+use kalamdb_sql::{ObjectKind, RESERVED_NAMESPACES, SqlError, Statement, TableName};
+use kalamdb_store::stream_rows;
 
 use crate::session::Session;
 use crate::{Engine, EngineError, Prepared};
@@ -64,12 +65,22 @@ fn figures(
         )));
     }
     let catalog = engine.catalog.snapshot();
-    let definition = &catalog.shown_table(principal, namespace, table)?.definition;
+    if let Ok(found) = catalog.shown_view(principal, namespace, table) {
+        return Err(EngineError::from(SqlError::WrongObject {
+            name: found.definition.qualified_name(),
+            found: ObjectKind::View,
+            advice: "there are figures of the tables it reads",
+        }));
+    }
+    let entry = catalog.shown_table(principal, namespace, table)?;
+    let definition = &entry.definition;
     // Others' rows of a USER table are nobody's business but the administrator's.
     let own = definition.table_type == TableType::User && !principal.has_role(Role::Dba);
     let owner = own.then_some(&principal.user_id);
     let view = engine.store.view()?;
     let counts = view.table_counts(definition.id, owner)?;
+    // Rows of a stream stay stored for a while after they have expired.
+    let shown = stream_rows(&view, &entry.layout)?.unwrap_or(counts.live_rows);
     let count = |number: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![number])) };
     let time = |us: Option<i64>| -> ArrayRef {
         Arc::new(TimestampMicrosecondArray::from(vec![us]).with_timezone("UTC"))
@@ -79,7 +90,7 @@ fn figures(
         text(&definition.namespace),
         text(&definition.name),
         text(if own { &principal.user_name } else { "all" }),
-        count(counts.live_rows),
+        count(shown),
         count(counts.tombstones),
         count(counts.live_rows + counts.tombstones),
         count(counts.bytes),

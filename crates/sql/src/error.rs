@@ -167,6 +167,17 @@ pub enum SqlError {
         /// The views.
         views: String,
     },
+    /// A namespace keeps its name while the texts of views have it.
+    #[error(
+        "namespace '{namespace}' cannot be renamed: {views} would look for it by its old name, \
+         drop them first and create them again afterwards"
+    )]
+    NamedByViews {
+        /// The namespace.
+        namespace: String,
+        /// The views in it, and those that read what stands in it.
+        views: String,
+    },
     /// A view cannot be what it was to become because of the views that read it.
     #[error("view {} cannot be replaced: {reason}", quoted(.name))]
     ViewInUse {
@@ -241,9 +252,10 @@ impl SqlError {
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Self::PermissionDenied { .. } => ErrorKind::PermissionDenied,
             Self::WrongPassword => ErrorKind::Unauthenticated,
-            Self::NamespaceNotEmpty { .. } | Self::ReadByViews { .. } | Self::ViewInUse { .. } => {
-                ErrorKind::FailedPrecondition
-            }
+            Self::NamespaceNotEmpty { .. }
+            | Self::ReadByViews { .. }
+            | Self::NamedByViews { .. }
+            | Self::ViewInUse { .. } => ErrorKind::FailedPrecondition,
             Self::WrongObject { .. } => ErrorKind::InvalidInput,
             Self::NamespaceReplaced { .. } | Self::ViewSourceChanged { .. } => ErrorKind::Conflict,
             Self::PasswordHash { .. } => ErrorKind::Internal,
@@ -282,18 +294,20 @@ impl SqlError {
             Self::NotFound { object, .. } => match object {
                 ObjectKind::Catalog => SqlState::UndefinedCatalog,
                 ObjectKind::Namespace => SqlState::UndefinedNamespace,
-                ObjectKind::Table => SqlState::UndefinedTable,
+                ObjectKind::Table | ObjectKind::View => SqlState::UndefinedTable,
                 ObjectKind::Column => SqlState::UndefinedColumn,
                 _ => SqlState::UndefinedObject,
             },
             Self::AlreadyExists { object, .. } => match object {
                 ObjectKind::Namespace => SqlState::DuplicateNamespace,
-                ObjectKind::Table => SqlState::DuplicateTable,
+                ObjectKind::Table | ObjectKind::View => SqlState::DuplicateTable,
                 ObjectKind::Column => SqlState::DuplicateColumn,
                 _ => SqlState::DuplicateObject,
             },
             Self::WrongPassword => SqlState::WrongPassword,
-            Self::NamespaceNotEmpty { .. } => SqlState::DependentObjects,
+            Self::NamespaceNotEmpty { .. }
+            | Self::ReadByViews { .. }
+            | Self::NamedByViews { .. } => SqlState::DependentObjects,
             Self::Type(_) => SqlState::InvalidTableDefinition,
             Self::Store(error) => error.state(),
             other => SqlState::of_kind(other.kind()),
@@ -309,6 +323,10 @@ impl SqlError {
                     ObjectKind::Column => Some(Sought::Column(name.clone())),
                     _ => Some(Sought::Name(name.clone())),
                 }
+            }
+            Self::Coded { state: SqlState::UndefinedColumn, message, position: None } => {
+                let (name, _) = message.strip_prefix("column '")?.split_once("' does not exist")?;
+                Some(Sought::Column(name.to_owned()))
             }
             _ => None,
         }

@@ -75,6 +75,20 @@ pub enum TablesError {
         /// What is counted.
         unit: &'static str,
     },
+    /// A row larger than what a client can be sent.
+    #[error(
+        "row {row} for table {table} takes {bytes} bytes, a row takes {bytes_max} at most; make its values smaller or keep them in several rows"
+    )]
+    RowTooLarge {
+        /// `namespace.table`.
+        table: String,
+        /// 1-based row of the statement.
+        row: u64,
+        /// Its encoded length.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
     /// A row that a CHECK is false for.
     #[error(
         "row {row} violates the check constraint {constraint} of table {table}, \
@@ -201,9 +215,10 @@ impl TablesError {
             Self::Sql(error) => error.kind(),
             Self::Query(error) => kind_of(error),
             Self::TableChanged { .. } => ErrorKind::Conflict,
-            Self::BadValue { .. } | Self::ValueTooLong { .. } | Self::InvalidStatement { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::BadValue { .. }
+            | Self::ValueTooLong { .. }
+            | Self::RowTooLarge { .. }
+            | Self::InvalidStatement { .. } => ErrorKind::InvalidInput,
             Self::NullValue { .. }
             | Self::CheckViolation { .. }
             | Self::DuplicateKey { .. }
@@ -233,10 +248,26 @@ impl TablesError {
             Self::ValueTooLong { .. } => SqlState::StringTooLong,
             Self::CheckViolation { .. } => SqlState::Check,
             Self::AffectedTwice { .. } | Self::ChangedTwice { .. } => SqlState::Cardinality,
-            Self::ReturnedTooLarge { .. } | Self::StatementTooLarge { .. } => SqlState::TooLarge,
+            Self::ReturnedTooLarge { .. }
+            | Self::StatementTooLarge { .. }
+            | Self::RowTooLarge { .. } => SqlState::TooLarge,
             Self::InvalidStatement { reason } => invalid_statement(reason),
             other => SqlState::of_kind(other.kind()),
         })
+    }
+
+    /// What the store says of rows it encodes, the first being `first_row` of a statement that
+    /// writes to `table`.
+    pub(crate) fn of_rows(error: StoreError, table: &str, first_row: u64) -> Self {
+        match error {
+            StoreError::RowTooLarge { row, bytes, bytes_max } => Self::RowTooLarge {
+                table: table.to_owned(),
+                row: first_row + row as u64,
+                bytes,
+                bytes_max,
+            },
+            other => Self::Store(other),
+        }
     }
 
     /// A wrong statement, with the reason.
@@ -247,11 +278,14 @@ impl TablesError {
 
 /// Why a value cannot be one of the type, from the words of [`crate::plain_words`].
 fn bad_value(column_type: &str, reason: &str) -> SqlState {
-    let temporal = ["DATE", "TIME", "INTERVAL"].iter().any(|name| column_type.starts_with(name));
+    let temporal = ["DATE", "TIME", "INTERVAL"].iter().any(|name| column_type.starts_with(name))
+        || reason.contains("dates have the years");
     if reason.contains("out of range") || reason.contains("does not fit") {
         if temporal { SqlState::DatetimeOverflow } else { SqlState::NumericOutOfRange }
     } else if reason.contains("cannot become") || reason.starts_with("a number is no") {
         SqlState::DatatypeMismatch
+    } else if reason.contains("is NOT NULL, give it a value") {
+        SqlState::NotNull
     } else if temporal {
         SqlState::InvalidDatetime
     } else {

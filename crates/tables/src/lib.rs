@@ -56,7 +56,7 @@ pub use dml::{
     encode_batches, insert_batches,
 };
 pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_error};
-pub use functions::scalar_functions;
+pub use functions::{IntervalOperators, scalar_functions};
 pub use plain_words::{About, Plain, in_sql_types, plain_words};
 pub use planner::{
     MergedOrder, OnePartition, PlannedView, exact_decimal, name_verb, other_function_names,

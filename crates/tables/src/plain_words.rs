@@ -57,6 +57,10 @@ pub fn plain_words(message: &str) -> Plain {
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| message.strip_prefix(prefix)) {
         message = rest.to_owned();
     }
+    for prefix in PREFIXES.iter().filter(|prefix| prefix.ends_with(": ")) {
+        message = message.replace(&format!(": {prefix}"), ": ");
+    }
+    message.truncate(message.trim_end_matches(['.', ' ']).len());
     for (says, state, words, about) in super::known_messages::KNOWN {
         if let Some(holes) = fill(says, &message) {
             let shown: Vec<String> = holes.iter().map(|hole| in_sql_types(hole)).collect();
@@ -91,11 +95,20 @@ fn fill<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
             holes.push(rest.strip_suffix(part)?);
             return Some(holes);
         }
-        let (hole, after) = rest.split_once(part)?;
-        holes.push(hole);
-        rest = after;
+        // A type's arguments have spaces and commas themselves.
+        let (at, _) = rest
+            .match_indices(part)
+            .find(|(at, _)| is_balanced(&rest[..*at]))
+            .or_else(|| rest.match_indices(part).next())?;
+        holes.push(&rest[..at]);
+        rest = &rest[at + part.len()..];
     }
     rest.is_empty().then_some(holes)
+}
+
+/// Whether every bracket is closed.
+fn is_balanced(text: &str) -> bool {
+    text.matches('(').count() == text.matches(')').count()
 }
 
 /// Lower-case at the beginning and without a dot at the end.
@@ -137,7 +150,8 @@ pub fn in_sql_types(message: &str) -> String {
 }
 
 /// Types without arguments.
-const SIMPLE: [(&str, &str); 23] = [
+const SIMPLE: [(&str, &str); 24] = [
+    ("Null", "NULL"),
     ("Boolean", "BOOLEAN"),
     ("Int8", "TINYINT"),
     ("Int16", "SMALLINT"),
@@ -253,9 +267,60 @@ mod tests {
             ),
             ("Divide by zero error", Some(SqlState::DivisionByZero), "division by zero"),
             ("Something New happened.", None, "something New happened"),
+            (
+                "Cannot infer common argument type for comparison operation \
+                 Struct(\"c0\": non-null Int64, \"c1\": Int64) = Struct(\"c0\": Int64)",
+                Some(SqlState::UndefinedFunction),
+                "two rows or STRUCTs are compared with = only when they have the same fields",
+            ),
+            (
+                "Cannot infer common argument type for comparison operation \
+                 Decimal128(3, 1) IS NOT DISTINCT FROM List(Utf8)",
+                Some(SqlState::UndefinedFunction),
+                "DECIMAL(3, 1) and TEXT[] cannot be compared with IS NOT DISTINCT FROM, cast one \
+                 side",
+            ),
+            (
+                "Cannot infer common argument type for comparison operation \
+                 Int64 IS NOT DISTINCT FROM Boolean",
+                Some(SqlState::DatatypeMismatch),
+                "IS TRUE and IS FALSE ask of a BOOLEAN value, not of BIGINT",
+            ),
+            (
+                "Cannot infer common argument type for logical boolean operation Null AND Int64",
+                Some(SqlState::DatatypeMismatch),
+                "AND takes two BOOLEAN values, not NULL and BIGINT",
+            ),
+            (
+                "Regular expression did not compile: Syntax(\n~~~~\nregex parse error:\n    (\n    \
+                 ^\nerror: unclosed group\n~~~~\n)",
+                Some(SqlState::InvalidRegularExpression),
+                "the regular expression ( cannot be read: unclosed group",
+            ),
+            (
+                "cannot read it: External error: Invalid argument error: too short.",
+                None,
+                "cannot read it: too short",
+            ),
         ] {
             let said = plain_words(library);
             assert_eq!((said.state, said.message.as_str()), (state, ours));
+        }
+    }
+
+    /// Neither an earlier entry nor a prefix that is taken off stands before one.
+    #[test]
+    fn every_known_message_is_met_by_its_own_entry() {
+        for (says, state, words, _) in crate::known_messages::KNOWN {
+            let holes = says.matches("{}").count();
+            let library = says.replace("{}", "7");
+            let said = plain_words(&library);
+            let mut ours = (*words).to_owned();
+            for hole in 0..holes {
+                ours = ours.replace(&format!("{{{hole}}}"), "7");
+            }
+            assert_eq!((said.state, said.message), (Some(*state), ours), "{library}");
+            assert!(!words.ends_with('.'), "{words}");
         }
     }
 }

@@ -79,8 +79,8 @@ impl Database {
             Statement::CreateNamespace { name, .. } => {
                 self.catalog.create_namespace(&root(), &name, false).unwrap();
             }
-            Statement::DropTable { name, .. } => {
-                self.catalog.drop_table(&root(), "default", &name, false, false).unwrap();
+            Statement::DropTable { names, .. } => {
+                self.catalog.drop_tables(&root(), "default", &names, false, false).unwrap();
             }
             other => panic!("no definition: {}", other.name()),
         }

@@ -99,6 +99,14 @@ impl ShellError {
         matches!(self, Self::Statement { code: Code::Unauthenticated, .. })
     }
 
+    /// Line and column in the statement, from 1, where the server names them.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Statement { position, .. } => *position,
+            _ => None,
+        }
+    }
+
     /// What a failed call says; `uri` is named when the transport, not the server, failed.
     pub fn from_status(status: &tonic::Status, uri: &str) -> Self {
         if let Some(cause) = std::error::Error::source(status) {
@@ -127,11 +135,28 @@ fn entry<'a>(metadata: &'a MetadataMap, key: &'static str) -> Option<&'a str> {
     metadata.get(key)?.to_str().ok()
 }
 
-/// The line of `sql` a failure is about, with a mark under the place.
-pub fn marked_line(sql: &str, (line, column): (usize, usize)) -> Option<String> {
+/// A message whose place is one in a statement, with the place in the script the statement came
+/// from, where it begins at `begins`.
+pub fn in_source(
+    message: &str,
+    position: Option<(usize, usize)>,
+    begins: (usize, usize),
+) -> String {
+    let Some((line, column)) = position else { return message.to_string() };
+    let in_script = if line == 1 { column + begins.1 - 1 } else { column };
+    message.replacen(
+        &format!("(at line {line}, column {column})"),
+        &format!("(at line {}, column {in_script})", line + begins.0 - 1),
+        1,
+    )
+}
+
+/// The line of `sql` a failure is about, with a mark under the place; `begins` is the line of the
+/// script on which `sql` begins.
+pub fn marked_line(sql: &str, (line, column): (usize, usize), begins: usize) -> Option<String> {
     let text = sql.lines().nth(line.checked_sub(1)?)?;
     let before: String = text.chars().take(column.checked_sub(1)?).collect();
-    let prefix = format!("line {line}: ");
+    let prefix = format!("line {}: ", line + begins - 1);
     let indent = prefix.width() + before.width();
     Some(format!("{prefix}{text}\n{:indent$}^", ""))
 }
@@ -171,8 +196,20 @@ mod tests {
         let error = ShellError::from_status(&status, "");
         assert_eq!(error.to_string(), "no such column (SQLSTATE 42703)");
         let ShellError::Statement { position: Some(position), .. } = error else { panic!() };
-        let marked = marked_line("SELECT\n  nope", position).unwrap();
+        let marked = marked_line("SELECT\n  nope", position, 1).unwrap();
         assert_eq!(marked, "line 2:   nope\n          ^");
-        assert_eq!(marked_line("SELECT 1", (7, 1)), None);
+        let marked = marked_line("SELECT\n  nope", position, 4).unwrap();
+        assert_eq!(marked, "line 5:   nope\n          ^");
+        assert_eq!(marked_line("SELECT 1", (7, 1), 1), None);
+    }
+
+    #[test]
+    fn places_are_those_of_the_script() {
+        let message = "no such column (at line 2, column 3) (SQLSTATE 42703)";
+        let shown = in_source(message, Some((2, 3)), (4, 9));
+        assert_eq!(shown, "no such column (at line 5, column 3) (SQLSTATE 42703)");
+        let shown = in_source("no (at line 1, column 3)", Some((1, 3)), (4, 9));
+        assert_eq!(shown, "no (at line 4, column 11)");
+        assert_eq!(in_source("no (at line 1, column 3)", None, (4, 9)), "no (at line 1, column 3)");
     }
 }

@@ -37,13 +37,13 @@ pub use arguments::SqlArgs;
 use arguments::{Input, Settings, SignIn};
 use commands::Command;
 use connection::Connection;
-use error::{ShellError, marked_line};
+use error::{ShellError, in_source, marked_line};
 pub use export::ExportArgs;
 pub use import::ImportArgs;
 use line_editor::{LineEditor, Typed};
 use names::Table;
 use runner::Display;
-use statement_splitter::{Located, Piece, StatementSplitter};
+use statement_splitter::{Piece, StatementSplitter};
 
 /// How deep `\i` may nest.
 const INCLUDE_DEPTH_MAX: usize = 16;
@@ -75,9 +75,11 @@ fn report(error: &ShellError, place: Option<Place<'_>>) -> u8 {
         eprintln!();
     }
     let source = place.and_then(|place| place.source).map(|s| format!("{s}: "));
-    eprintln!("{}error: {error}", source.unwrap_or_default());
-    if let (ShellError::Statement { position: Some(position), .. }, Some(place)) = (error, place)
-        && let Some(line) = marked_line(place.sql, *position)
+    let begins = place.map_or((1, 1), |place| place.begins);
+    let message = in_source(&error.to_string(), error.position(), begins);
+    eprintln!("{}error: {message}", source.unwrap_or_default());
+    if let (Some(position), Some(place)) = (error.position(), place)
+        && let Some(line) = marked_line(place.sql, position, begins.0)
     {
         eprintln!("{line}");
     }
@@ -89,6 +91,8 @@ fn report(error: &ShellError, place: Option<Place<'_>>) -> u8 {
 struct Place<'a> {
     sql: &'a str,
     source: Option<&'a str>,
+    /// Line and column in that source, from 1, at which the statement begins.
+    begins: (usize, usize),
 }
 
 async fn run_settings(settings: Settings) -> Reported<()> {
@@ -225,10 +229,11 @@ impl Shell {
         source: Option<&str>,
         depth: usize,
     ) -> Reported<Next> {
-        let (Piece::Statement(Located { text, line }) | Piece::Command(Located { text, line })) =
-            piece;
-        let source = source.map(|name| format!("{name}:{line}"));
-        let place = Place { sql: text, source: source.as_deref() };
+        let (Piece::Statement(located) | Piece::Command(located)) = piece;
+        let text = &located.text;
+        let source = source.map(|name| format!("{name}:{}", located.line));
+        let begins = (located.line, located.column);
+        let place = Place { sql: text, source: source.as_deref(), begins };
         let result = match piece {
             Piece::Statement(_) => {
                 self.schema_changed |= SCHEMA_VERBS.contains(&runner::first_word(text).as_str());

@@ -21,6 +21,8 @@ pub struct Located {
     pub text: String,
     /// The line its first character stands on.
     pub line: usize,
+    /// The place of that character in its line, in characters from 1.
+    pub column: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +50,11 @@ pub struct StatementSplitter {
     state: State,
     /// Where the current piece begins, once something other than space and comments was seen.
     content: Option<usize>,
-    /// Line of `content`.
-    content_line: usize,
+    /// Line of `content`, and the place in it.
+    content_at: (usize, usize),
     line: usize,
+    /// Characters of the current line before `buffer`.
+    column: usize,
 }
 
 impl Default for StatementSplitter {
@@ -60,8 +64,9 @@ impl Default for StatementSplitter {
             scanned: 0,
             state: State::Plain,
             content: None,
-            content_line: 1,
+            content_at: (1, 1),
             line: 1,
+            column: 0,
         }
     }
 }
@@ -175,7 +180,7 @@ impl StatementSplitter {
         let is_first = self.content.is_none();
         if is_first {
             self.content = Some(self.scanned);
-            self.content_line = self.line;
+            self.content_at = (self.line, self.column_of(self.scanned) + 1);
         }
         match byte {
             b'\\' if is_first => self.state = State::Command,
@@ -211,10 +216,25 @@ impl StatementSplitter {
     fn cut(&mut self, end: usize, skipped: usize) -> Located {
         let rest = self.buffer.split_off(end + skipped);
         let mut head = mem::replace(&mut self.buffer, rest);
+        self.column = self.columns_after(&head);
         head.truncate(end);
         let start = self.content.take().unwrap_or(end);
         self.scanned = 0;
-        Located { text: head[start..].trim_end().to_string(), line: self.content_line }
+        let (line, column) = self.content_at;
+        Located { text: head[start..].trim_end().to_string(), line, column }
+    }
+
+    /// Characters before the byte at `at` in its line.
+    fn column_of(&self, at: usize) -> usize {
+        self.columns_after(&self.buffer[..at])
+    }
+
+    /// Characters of the last line once `text` is read, which begins where the buffer does.
+    fn columns_after(&self, text: &str) -> usize {
+        match text.rsplit_once('\n') {
+            Some((_, last)) => last.chars().count(),
+            None => self.column + text.chars().count(),
+        }
     }
 }
 
@@ -324,6 +344,20 @@ mod tests {
                 })
                 .collect();
         assert_eq!(lines, [3, 5, 7, 8]);
+    }
+
+    #[test]
+    fn pieces_know_their_place_in_the_line() {
+        let text = "/* é */ SELECT 1; SELECT 2;\n  \\dt\nSELECT '\n'; SELECT 3;SELECT 4";
+        let places: Vec<(usize, usize)> = split(text)
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Statement(located) | Piece::Command(located) => {
+                    (located.line, located.column)
+                }
+            })
+            .collect();
+        assert_eq!(places, [(1, 9), (1, 19), (2, 3), (3, 1), (4, 4), (4, 13)]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use arrow_flight::{FlightData, SchemaAsIpc};
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt};
 use kalamdb_commons::ErrorKind;
+use kalamdb_commons::limits::ROW_BYTES_MAX;
 use kalamdb_core::BatchStream;
 use prost::Message;
 use tonic::Status;
@@ -23,6 +24,8 @@ use crate::status;
 
 /// Bytes of one message as sent; stock clients refuse more than 4 MiB.
 pub const MESSAGE_BYTES_MAX: usize = (4 << 20) - (16 << 10);
+// A row that could be written can be sent.
+const _: () = assert!(ROW_BYTES_MAX < MESSAGE_BYTES_MAX);
 /// Bytes of batch data a message is cut for.
 const MESSAGE_BYTES_TARGET: usize = 2 << 20;
 

@@ -1,14 +1,16 @@
-//! COMMENT ON: text about tables, columns and namespaces. It makes no new version of a table: rows
-//! are stored and read as before.
+//! COMMENT ON: text about tables, views, columns and namespaces. It makes no new version of a
+//! table: rows are stored and read as before.
 
 use std::sync::Arc;
 
-use kalamdb_commons::{Principal, Role, TableDefinition};
+use kalamdb_commons::{Principal, Role, TableDefinition, ViewDefinition};
 use kalamdb_store::{CommitRequest, TableLayout};
 
 use super::access::{Access, refuse_reserved, require};
-use super::entities::{Namespace, TableEntry};
+use super::entities::{Namespace, TableEntry, ViewEntry};
+use super::views::{authorize_change, named_view};
 use super::{Catalog, CatalogSnapshot};
+use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::{CommentObject, not_found};
 
@@ -16,7 +18,8 @@ impl Catalog {
     /// Sets or removes a comment.
     ///
     /// # Errors
-    /// NotFound, PermissionDenied for whoever may not alter the object.
+    /// NotFound, PermissionDenied for whoever may not alter the object; a view where a table is
+    /// named is refused, and the other way round.
     pub fn comment_on(
         &self,
         principal: &Principal,
@@ -29,12 +32,25 @@ impl Catalog {
             CommentObject::Namespace(name) => {
                 return self.comment_on_namespace(principal, name, text);
             }
+            CommentObject::View(name) => {
+                return self.comment_on_view(principal, default_namespace, name, text);
+            }
             CommentObject::Table(name) => (name, None),
             CommentObject::Column(name, column) => (name, Some(column)),
         };
         refuse_reserved(name.namespace_or(default_namespace))?;
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
+        if let Ok(view) = snapshot.shown_view(principal, default_namespace, name) {
+            return Err(SqlError::WrongObject {
+                name: view.definition.qualified_name(),
+                found: ObjectKind::View,
+                advice: match column {
+                    None => "use COMMENT ON VIEW",
+                    Some(_) => "comment on the columns of the tables it reads",
+                },
+            });
+        }
         let table = snapshot.shown_table(principal, default_namespace, name)?;
         table.authorize(principal, Access::Ddl)?;
         let mut definition = TableDefinition::clone(&table.definition);
@@ -53,6 +69,34 @@ impl Catalog {
         let entry = self.put_definition(definition, &mut request)?;
         let mut next = CatalogSnapshot::clone(&snapshot);
         next.put_table(entry)?;
+        self.commit(request, next)
+    }
+
+    /// As [`Catalog::comment_on`], of a view.
+    fn comment_on_view(
+        &self,
+        principal: &Principal,
+        default_namespace: &str,
+        name: &TableName,
+        comment: Option<String>,
+    ) -> Result<(), SqlError> {
+        refuse_reserved(name.namespace_or(default_namespace))?;
+        let _changing = self.changing.lock();
+        let snapshot = self.snapshot();
+        if let Ok(table) = snapshot.shown_table(principal, default_namespace, name) {
+            return Err(SqlError::WrongObject {
+                name: table.definition.qualified_name(),
+                found: ObjectKind::Table,
+                advice: "use COMMENT ON TABLE",
+            });
+        }
+        let view = named_view(&snapshot, principal, default_namespace, name)?;
+        authorize_change(principal, view)?;
+        let definition = ViewDefinition { comment, ..view.definition.clone() };
+        let mut request = CommitRequest::default();
+        request.catalog.push(self.views.put_op(&definition.id, &definition)?);
+        let mut next = CatalogSnapshot::clone(&snapshot);
+        next.put_view(Arc::new(ViewEntry::new(definition)))?;
         self.commit(request, next)
     }
 

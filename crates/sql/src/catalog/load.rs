@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kalamdb_commons::TableDefinition;
+use kalamdb_commons::{TableDefinition, ViewDefinition};
 use kalamdb_store::TableLayout;
 
 use super::entities::{TableEntry, ViewEntry};
@@ -41,7 +41,7 @@ impl Catalog {
         }
         for item in self.views.scan_iter(Arc::clone(&view)) {
             let (_, definition) = item?;
-            snapshot.put_view(Arc::new(ViewEntry::new(definition)))?;
+            put_view(&mut snapshot, definition);
         }
         for item in self.users.scan_iter(view) {
             let (_, user) = item?;
@@ -49,5 +49,16 @@ impl Catalog {
         }
         snapshot.advance_version();
         Ok(snapshot)
+    }
+}
+
+/// Adds a stored view. One that has no place is left out, and stays stored: it holds no rows, and
+/// everything else can be read without it.
+fn put_view(snapshot: &mut CatalogSnapshot, definition: ViewDefinition) {
+    let (id, name) = (definition.id, definition.qualified_name());
+    if snapshot.table(&definition.namespace, &definition.name).is_some() {
+        tracing::error!(view = name, id = id.0, "view left out, a table has its name");
+    } else if let Err(error) = snapshot.put_view(Arc::new(ViewEntry::new(definition))) {
+        tracing::error!(view = name, id = id.0, %error, "view left out");
     }
 }

@@ -7,6 +7,7 @@ use kalamdb_store::CommitRequest;
 
 use super::access::{refuse_reserved, require};
 use super::entities::Namespace;
+use super::views::refuse_named_by_views;
 use super::{Catalog, CatalogSnapshot, DEFAULT_NAMESPACE};
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::{NamespaceChange, check_new_name};
@@ -15,7 +16,8 @@ impl Catalog {
     /// Changes a namespace.
     ///
     /// # Errors
-    /// PermissionDenied below dba, NotFound, AlreadyExists for the new name.
+    /// PermissionDenied below dba, NotFound, AlreadyExists for the new name, FailedPrecondition for
+    /// a new name while views stand in the namespace or read what does.
     pub fn alter_namespace(
         &self,
         principal: &Principal,
@@ -50,6 +52,7 @@ impl Catalog {
             let (object, name) = (ObjectKind::Namespace, new_name.to_owned());
             return Err(SqlError::AlreadyExists { object, name });
         }
+        refuse_named_by_views(&snapshot, name)?;
         let namespace = Namespace { name: intern(new_name), ..Namespace::clone(namespace) };
         let mut request = CommitRequest::default();
         request.catalog.push(self.namespaces.put_op(&namespace.id, &namespace)?);

@@ -1,5 +1,6 @@
 //! CREATE TABLE and DROP TABLE.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kalamdb_commons::{
@@ -10,7 +11,7 @@ use kalamdb_store::{CommitRequest, RowChanges, TableLayout};
 use super::access::{Access, refuse_reserved, require};
 use super::entities::{Namespace, TableEntry};
 use super::ids::Counter;
-use super::views::{refuse_read_by_views, refuse_view, wrong_object};
+use super::views::{authorize_cascade, refuse_read_by_views, refuse_view, wrong_object};
 use super::{Catalog, CatalogSnapshot};
 use crate::TableName;
 use crate::error::{ObjectKind, SqlError};
@@ -191,12 +192,7 @@ impl Catalog {
         }))
     }
 
-    /// Drops a table; its rows go once nothing reads them any more. With `cascade` the views that
-    /// read it go in the same commit. Returns false when there was none and `if_exists` says that
-    /// is fine. One the principal may not read is like none.
-    ///
-    /// # Errors
-    /// NotFound, PermissionDenied, FailedPrecondition while views read it; a view is refused.
+    /// As [`Catalog::drop_tables`], of one.
     pub fn drop_table(
         &self,
         principal: &Principal,
@@ -205,33 +201,63 @@ impl Catalog {
         if_exists: bool,
         cascade: bool,
     ) -> Result<bool, SqlError> {
-        refuse_reserved(name.namespace_or(default_namespace))?;
+        let names = std::slice::from_ref(name);
+        self.drop_tables(principal, default_namespace, names, if_exists, cascade)
+    }
+
+    /// Drops tables in one commit, all or none; their rows go once nothing reads them any more.
+    /// With `cascade` the views that read them go in the same commit. Returns false when there was
+    /// none of them and `if_exists` says that is fine. One the principal may not read is like none.
+    ///
+    /// # Errors
+    /// NotFound, PermissionDenied (for one view of those that would go, too), FailedPrecondition
+    /// while views read one; a view is refused.
+    pub fn drop_tables(
+        &self,
+        principal: &Principal,
+        default_namespace: &str,
+        names: &[TableName],
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<bool, SqlError> {
         let _changing = self.changing.lock();
         let snapshot = self.snapshot();
-        if let Ok(view) = snapshot.shown_view(principal, default_namespace, name) {
-            return Err(wrong_object(&view.definition.qualified_name(), ObjectKind::View));
+        let mut tables = BTreeMap::new();
+        for name in names {
+            refuse_reserved(name.namespace_or(default_namespace))?;
+            if let Ok(view) = snapshot.shown_view(principal, default_namespace, name) {
+                return Err(wrong_object(&view.definition.qualified_name(), ObjectKind::View));
+            }
+            let table = match snapshot.shown_table(principal, default_namespace, name) {
+                Ok(table) => table,
+                Err(_) if if_exists => continue,
+                Err(error) => return Err(error),
+            };
+            table.authorize(principal, Access::Ddl)?;
+            if !cascade {
+                refuse_read_by_views(&snapshot, table)?;
+            }
+            tables.insert(table.definition.id, table);
         }
-        let table = match snapshot.shown_table(principal, default_namespace, name) {
-            Ok(table) => table,
-            Err(_) if if_exists => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        table.authorize(principal, Access::Ddl)?;
-        if !cascade {
-            refuse_read_by_views(&snapshot, table)?;
+        if tables.is_empty() {
+            return Ok(false);
         }
+        let dependents = snapshot.dependents(tables.keys().copied());
+        authorize_cascade(principal, &dependents)?;
         let mut request = CommitRequest::default();
-        self.add_table_drop(&table.definition, &mut request);
         let mut next = CatalogSnapshot::clone(&snapshot);
-        for view in snapshot.dependents([table.definition.id]).values() {
+        for view in dependents.values() {
             self.add_view_drop(view, &mut request, &mut next);
         }
-        next.remove_table(table);
+        for table in tables.values() {
+            self.add_table_drop(&table.definition, &mut request);
+            next.remove_table(table);
+        }
         self.commit(request, next)?;
-        tracing::info!(
-            table = %table.definition.qualified_name(), user = %principal.user_name,
-            "table dropped"
-        );
+        for table in tables.values() {
+            let table = table.definition.qualified_name();
+            tracing::info!(table, user = %principal.user_name, "table dropped");
+        }
         Ok(true)
     }
 

@@ -3,6 +3,7 @@
 //! A view is created by service and above, as a SHARED table is, and dropped by who created it or
 //! by dba and above. It gives no rights: it is planned for whoever reads it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kalamdb_commons::limits::TABLE_COLUMNS_MAX;
@@ -124,8 +125,8 @@ impl Catalog {
     /// and `if_exists` says that is fine. One the principal may not read is like none.
     ///
     /// # Errors
-    /// NotFound, PermissionDenied, FailedPrecondition while other views read it; a table is
-    /// refused.
+    /// NotFound, PermissionDenied (for one view of those that would go, too), FailedPrecondition
+    /// while other views read it; a table is refused.
     pub fn drop_view(
         &self,
         principal: &Principal,
@@ -140,12 +141,9 @@ impl Catalog {
         if let Ok(table) = snapshot.shown_table(principal, default_namespace, name) {
             return Err(wrong_object(&table.definition.qualified_name(), ObjectKind::Table));
         }
-        let view = match snapshot.shown_view(principal, default_namespace, name) {
+        let view = match named_view(&snapshot, principal, default_namespace, name) {
             Ok(view) => view,
             Err(_) if if_exists => return Ok(false),
-            Err(SqlError::NotFound { object: ObjectKind::Table, name, suggestion }) => {
-                return Err(SqlError::NotFound { object: ObjectKind::View, name, suggestion });
-            }
             Err(error) => return Err(error),
         };
         authorize_change(principal, view)?;
@@ -157,6 +155,7 @@ impl Catalog {
                 views: named(dependents.values()),
             });
         }
+        authorize_cascade(principal, &dependents)?;
         let mut request = CommitRequest::default();
         let mut next = CatalogSnapshot::clone(&snapshot);
         for view in dependents.values().chain([view]) {
@@ -179,6 +178,21 @@ impl Catalog {
         request.catalog.push(self.views.delete_op(&view.definition.id));
         next.remove_view(view);
     }
+}
+
+/// The view a statement names as one.
+pub(super) fn named_view<'a>(
+    snapshot: &'a CatalogSnapshot,
+    principal: &Principal,
+    default_namespace: &str,
+    name: &TableName,
+) -> Result<&'a Arc<ViewEntry>, SqlError> {
+    snapshot.shown_view(principal, default_namespace, name).map_err(|error| match error {
+        SqlError::NotFound { object: ObjectKind::Table, name, suggestion } => {
+            SqlError::NotFound { object: ObjectKind::View, name, suggestion }
+        }
+        error => error,
+    })
 }
 
 /// Refuses a table in the place of a view.
@@ -206,6 +220,31 @@ pub(super) fn refuse_read_by_views(
     })
 }
 
+/// Refuses another name for a namespace that the texts of views have: those of its own views and
+/// of all that read its tables and views.
+pub(super) fn refuse_named_by_views(
+    snapshot: &CatalogSnapshot,
+    namespace: &str,
+) -> Result<(), SqlError> {
+    let own: Vec<_> =
+        snapshot.views_in(namespace).map(|view| (view.definition.id, Arc::clone(view))).collect();
+    let tables = snapshot.tables_in(namespace).map(|table| table.definition.id);
+    let mut views = snapshot.dependents(tables.chain(own.iter().map(|(id, _)| *id)));
+    views.extend(own);
+    if views.is_empty() {
+        return Ok(());
+    }
+    Err(SqlError::NamedByViews { namespace: namespace.to_owned(), views: named(views.values()) })
+}
+
+/// Refuses CASCADE to who may not drop each of the views that would go along.
+pub(super) fn authorize_cascade(
+    principal: &Principal,
+    views: &BTreeMap<TableId, Arc<ViewEntry>>,
+) -> Result<(), SqlError> {
+    views.values().try_for_each(|view| authorize_change(principal, view))
+}
+
 /// DROP TABLE of a view, DROP VIEW of a table.
 pub(super) fn wrong_object(name: &str, found: ObjectKind) -> SqlError {
     let advice = match found {
@@ -231,11 +270,11 @@ fn named<'a>(views: impl ExactSizeIterator<Item = &'a Arc<ViewEntry>>) -> String
     format!("{kind} {}{more}", names.join(", "))
 }
 
-fn authorize_change(principal: &Principal, view: &ViewEntry) -> Result<(), SqlError> {
+pub(super) fn authorize_change(principal: &Principal, view: &ViewEntry) -> Result<(), SqlError> {
     let own: &UserId = &view.definition.created_by;
     let needed = if *own == principal.user_id { Role::Service } else { Role::Dba };
     require(principal, needed, || {
-        format!("drop or replace the view {}", view.definition.qualified_name())
+        format!("drop, replace or comment on the view {}", view.definition.qualified_name())
     })
 }
 

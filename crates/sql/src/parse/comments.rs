@@ -9,12 +9,14 @@ use crate::parse::definitions::CommentObject;
 use crate::parse::reader::Reader;
 use crate::parse::statement::Statement;
 
-/// `COMMENT ON TABLE t | COLUMN t.c | NAMESPACE n IS 'text' | NULL`.
+/// `COMMENT ON TABLE t | VIEW v | COLUMN t.c | NAMESPACE n IS 'text' | NULL`.
 pub(crate) fn comment_on(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("COMMENT")?;
     reader.expect_word("ON")?;
     let object = if reader.eat_word("TABLE") {
         CommentObject::Table(reader.table_name()?)
+    } else if reader.eat_word("VIEW") {
+        CommentObject::View(reader.table_name()?)
     } else if reader.eat_word("COLUMN") {
         column(reader)?
     } else if ["NAMESPACE", "SCHEMA", "DATABASE"].iter().any(|word| reader.eat_word(word)) {
@@ -23,9 +25,9 @@ pub(crate) fn comment_on(reader: &mut Reader<'_>) -> Result<Statement, SqlError>
         return match reader.peek_any_word() {
             Some(word) => Err(reader.unsupported(
                 &format!("COMMENT ON {word}"),
-                "comments are kept of TABLE, COLUMN and NAMESPACE",
+                "comments are kept of TABLE, VIEW, COLUMN and NAMESPACE",
             )),
-            None => Err(reader.expected("TABLE, COLUMN or NAMESPACE")),
+            None => Err(reader.expected("TABLE, VIEW, COLUMN or NAMESPACE")),
         };
     };
     reader.expect_word("IS")?;

@@ -114,6 +114,8 @@ pub enum CommentObject {
     Table(TableName),
     /// A column of a table.
     Column(TableName, String),
+    /// A view.
+    View(TableName),
     /// A namespace.
     Namespace(String),
 }

@@ -1,7 +1,7 @@
 //! The allow-list: which statements exist, decided by their first words.
 
 use crate::error::SqlError;
-use crate::parse::reader::Reader;
+use crate::parse::reader::{Reader, is_word};
 use crate::parse::statement::Statement;
 use crate::parse::{
     comments, create_table, dml, explain, merge, namespaces, query_guard, settings, show, users,
@@ -29,23 +29,23 @@ const REFUSED: [(&str, &str); 41] = [
     ("CLOSE", ""),
     ("CLUSTER", ""),
     ("COMMIT", "every statement is atomic by itself"),
-    ("COPY", "SQL reaches no files, use ingest"),
+    ("COPY", "SQL reaches no files, use kalamdb import or kalamdb export"),
     ("DEALLOCATE", "prepared statements belong to the protocol"),
     ("DECLARE", ""),
     ("DETACH", "SQL reaches no files"),
     ("DO", ""),
     ("END", "every statement is atomic by itself"),
     ("EXECUTE", "prepared statements belong to the protocol"),
-    ("EXPORT", "SQL reaches no files"),
+    ("EXPORT", "SQL reaches no files, use kalamdb export"),
     ("FETCH", ""),
     ("FLUSH", ""),
     ("GRANT", "use ALTER USER … ROLE"),
-    ("IMPORT", "SQL reaches no files, use ingest"),
+    ("IMPORT", "SQL reaches no files, use kalamdb import"),
     ("INSTALL", "there are no extensions"),
     ("KILL", ""),
     ("LIST", ""),
     ("LISTEN", ""),
-    ("LOAD", "there are no extensions, and SQL reaches no files"),
+    ("LOAD", "there are no extensions, and SQL reaches no files: use kalamdb import"),
     ("LOCK", "concurrent statements need no locks"),
     ("NOTIFY", ""),
     ("OPTIMIZE", ""),
@@ -57,7 +57,7 @@ const REFUSED: [(&str, &str); 41] = [
     ("ROLLBACK", "every statement is atomic by itself"),
     ("SAVEPOINT", "every statement is atomic by itself"),
     ("START", "every statement is atomic by itself"),
-    ("UNLOAD", "SQL reaches no files"),
+    ("UNLOAD", "SQL reaches no files, use kalamdb export"),
     ("VACUUM", "space is reclaimed without it"),
 ];
 
@@ -151,18 +151,18 @@ fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     }
     let typed =
         (reader.peek_word("SHARED") || reader.peek_word("USER") || reader.peek_word("STREAM"))
-            && crate::parse::reader::is_word(reader.peek_nth(1), "TABLE");
+            && is_word(reader.peek_nth(1), "TABLE");
     if typed {
         reader.next();
     }
     if reader.eat_word("TABLE") {
         let if_exists = reader.if_exists();
-        let name = reader.table_name()?;
-        let cascade = reader.cascade();
-        if matches!(reader.peek(), Token::Comma) {
-            return Err(reader.unsupported("DROP TABLE of several tables", "drop them one by one"));
+        let mut names = vec![reader.table_name()?];
+        while reader.eat(&Token::Comma) {
+            names.push(reader.table_name()?);
         }
-        return Ok(Statement::DropTable { name, if_exists, cascade });
+        let cascade = reader.cascade();
+        return Ok(Statement::DropTable { names, if_exists, cascade });
     }
     if reader.eat_word("VIEW") {
         return views::drop_view(reader);
@@ -225,10 +225,17 @@ const KNOWN_OBJECTS: [&str; 30] = [
 /// CREATE, DROP or ALTER of something we do not have.
 fn refused_object(reader: &Reader<'_>, verb: &str, known: &str) -> SqlError {
     let Some(word) = reader.peek_any_word().filter(|word| KNOWN_OBJECTS.contains(&&**word)) else {
-        return reader.expected(&format!("{known} after {verb}"));
+        let choice = known.replace(" and ", " or ");
+        let words = known.split([',', ' ']).filter(|word| !word.is_empty() && *word != "and");
+        let meant = reader.peek_any_word().and_then(|word| nearest(&word, words));
+        let meant = meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default();
+        return reader.expected(&format!("{choice} after {verb}{meant}"));
     };
     let what = match word.as_str() {
-        "OR" => format!("{verb} OR REPLACE"),
+        "OR" => format!("{verb} OR REPLACE{}", object_words(reader, 2)),
+        "TEMPORARY" | "TEMP" if is_word(reader.peek_nth(1), "VIEW") => {
+            format!("{verb} {word} VIEW")
+        }
         "EXTERNAL" | "TEMPORARY" | "TEMP" | "UNBOUNDED" | "VIRTUAL" => {
             format!("{verb} {word} TABLE")
         }
@@ -237,10 +244,35 @@ fn refused_object(reader: &Reader<'_>, verb: &str, known: &str) -> SqlError {
         _ => format!("{verb} {word}"),
     };
     let advice = match word.as_str() {
-        "EXTERNAL" => "SQL reaches no files, use ingest".to_owned(),
+        "EXTERNAL" => "SQL reaches no files, use kalamdb import".to_owned(),
+        _ if what.ends_with("TEMP VIEW") || what.ends_with("TEMPORARY VIEW") => {
+            "use an ordinary view".to_owned()
+        }
         "TEMPORARY" | "TEMP" => "use an ordinary table".to_owned(),
+        "OR" if what.ends_with("TABLE") => {
+            "drop the table first, only views can be replaced".to_owned()
+        }
+        "OR" => "only views can be replaced".to_owned(),
         "ROLE" | "POLICY" => "roles are user, service, dba and system".to_owned(),
         _ => format!("{verb} knows {known}"),
     };
     SqlError::unsupported(what, advice)
+}
+
+/// The kind of object that is named from the token `first` on, each word after a space.
+fn object_words(reader: &Reader<'_>, first: usize) -> String {
+    const TABLE_TYPES: [&str; 3] = ["USER", "SHARED", "STREAM"];
+    // No kind has more words.
+    const WORDS_MAX: usize = 2;
+    let mut words = String::new();
+    for place in first..first + WORDS_MAX {
+        let mut known = KNOWN_OBJECTS.iter().chain(&TABLE_TYPES);
+        let Some(word) = known.find(|word| is_word(reader.peek_nth(place), word)) else { break };
+        words.push(' ');
+        words.push_str(word);
+        if ["TABLE", "VIEW"].contains(word) {
+            break;
+        }
+    }
+    words
 }

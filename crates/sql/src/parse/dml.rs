@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    self, AssignmentTarget, Expr, FromTable, Ident, ObjectName, Query, SetExpr,
+    self, AssignmentTarget, Expr, FromTable, Ident, ObjectName, Query, SetExpr, Spanned,
     Statement as AstStatement, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind, With,
 };
 use datafusion::sql::sqlparser::parser::Parser;
@@ -15,7 +15,7 @@ use crate::error::SqlError;
 use crate::parse::names::{quote_name, stored_name};
 use crate::parse::on_conflict::on_conflict;
 use crate::parse::query_guard::{check_dml, check_dml_with_queries};
-use crate::parse::reader::Reader;
+use crate::parse::reader::{Reader, position_of};
 use crate::parse::row_subquery;
 use crate::parse::statement::{
     Assignment, DeleteStatement, InsertSource, InsertStatement, Statement, UpdateStatement,
@@ -211,7 +211,15 @@ fn delete_statement(delete: ast::Delete) -> Result<Statement, SqlError> {
         (!delete.tables.is_empty(), "DELETE from several tables"),
     ];
     refuse_first(&refused, "use DELETE FROM … [USING …] WHERE")?;
-    let (FromTable::WithFromKeyword(mut from) | FromTable::WithoutKeyword(mut from)) = delete.from;
+    let mut from = match delete.from {
+        FromTable::WithFromKeyword(from) => from,
+        FromTable::WithoutKeyword(from) => {
+            let position = from.first().and_then(|table| position_of(table.span()));
+            let found = from.first().map(|table| table.to_string()).unwrap_or_default();
+            let message = format!("expected FROM after DELETE, found '{found}'");
+            return Err(SqlError::Syntax { message, position });
+        }
+    };
     let (Some(only), true) = (from.pop(), from.is_empty()) else {
         return Err(SqlError::unsupported("DELETE from several tables", "name one table"));
     };

@@ -17,10 +17,19 @@ struct Options {
 
 /// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT f] statement`, the options in brackets or not.
 pub(crate) fn explain(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
+    let begins = reader.position();
     reader.expect_word("EXPLAIN")?;
     reader.eat_word("PLAN");
     let Options { analyze, verbose, format } = options(reader)?;
     let position = reader.position();
+    if analyze && matches!(format, ExplainFormat::Tree | ExplainFormat::Graphviz) {
+        let what = match format {
+            ExplainFormat::Tree => "EXPLAIN ANALYZE FORMAT tree",
+            _ => "EXPLAIN ANALYZE FORMAT graphviz",
+        };
+        let advice = "use FORMAT indent or json, or leave ANALYZE out";
+        return Err(SqlError::unsupported(what, advice).at(begins));
+    }
     if reader.peek_word("EXPLAIN") {
         return Err(reader.expected("a query or INSERT, UPDATE, DELETE, MERGE"));
     }
@@ -72,7 +81,7 @@ fn option(reader: &mut Reader<'_>, options: &mut Options) -> Result<bool, SqlErr
 }
 
 fn format(reader: &mut Reader<'_>) -> Result<ExplainFormat, SqlError> {
-    let wrong = reader.expected("indent, tree, pgjson or graphviz");
+    let wrong = reader.expected("indent, tree, json or graphviz");
     match reader.name_or_string("a format")?.to_ascii_lowercase().as_str() {
         "indent" | "text" => Ok(ExplainFormat::Indent),
         "tree" => Ok(ExplainFormat::Tree),

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use kalamdb_commons::SqlState;
 
-use crate::error::{Position, SqlError};
+use crate::error::{ObjectKind, Position, SqlError};
 use crate::parse::reader::{is_word, position_of};
 use crate::parse::split::split;
 use crate::parse::statement::ParsedStatement;
@@ -205,6 +205,19 @@ pub(super) fn sharpen(error: SqlError, sql: &str, start: Position) -> SqlError {
             let position = place_of_sign(sql, start, &message);
             return SqlError::Coded { state: SqlState::UndefinedParameter, message, position };
         }
+        SqlError::NotFound { object: ObjectKind::Column, ref name, .. } => {
+            let position = declared_place(sql, start, name);
+            let message = error.to_string();
+            return SqlError::Coded { state: SqlState::UndefinedColumn, message, position };
+        }
+        SqlError::Coded { state, message, position: Some(_) } if declares(&message).is_some() => {
+            let position = declares(&message).and_then(|name| declared_place(sql, start, &name));
+            return SqlError::Coded { state, message, position };
+        }
+        SqlError::Invalid { message, position: Some(_) } if declares(&message).is_some() => {
+            let position = declares(&message).and_then(|name| declared_place(sql, start, &name));
+            return SqlError::Invalid { message, position };
+        }
         other => return other,
     };
     if position.is_some_and(|position| position != start) {
@@ -215,6 +228,37 @@ pub(super) fn sharpen(error: SqlError, sql: &str, start: Position) -> SqlError {
     let words = clause.split(' ').map(str::to_owned).collect();
     let sharper = place_of_words(sql, start, &Sought::Words(words));
     SqlError::Unsupported { what, advice, position: sharper.or(position) }
+}
+
+/// The column a message about its declaration names; such an error was placed at the word TABLE.
+fn declares(message: &str) -> Option<String> {
+    const FAULTS: [(&str, &str); 5] = [
+        ("the column name ", " is reserved for"),
+        ("column ", " cannot be a key:"),
+        ("column ", " is NOT NULL with DEFAULT NULL"),
+        ("column ", " stands twice in the key"),
+        ("key column ", " must be NOT NULL"),
+    ];
+    let name = FAULTS.iter().find_map(|(before, after)| {
+        let (name, _) = message.strip_prefix(before)?.split_once(after)?;
+        Some(name)
+    })?;
+    Some(name.trim_matches('"').replace("\"\"", "\""))
+}
+
+/// Where a column is declared in a definition, or where its name stands when it does so once.
+fn declared_place(sql: &str, start: Position, name: &str) -> Option<Position> {
+    let tokens = split(sql).ok()?.into_iter().find(|part| part.start == start)?.tokens;
+    let begins = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|at| token(&tokens, at));
+        has_name(&tokens, *at, name) && matches!(before, Some(Token::Comma | Token::LParen))
+    };
+    let all = places(&tokens, &Sought::Column(name.to_owned()));
+    match ((0..tokens.len()).find(begins), all.as_slice()) {
+        (Some(at), _) => position_of(tokens.get(at)?.span),
+        (None, [only]) => Some(*only),
+        _ => None,
+    }
 }
 
 /// Where a column's name in a message stands for the second time in a list of columns or of
@@ -303,6 +347,28 @@ mod tests {
         assert_eq!(found(sql, &Sought::table("default.y")), Some(place(1, 32)));
         let insert = "INSERT INTO nosuch (a) VALUES (1)";
         assert_eq!(found(insert, &Sought::table("default.nosuch")), Some(place(1, 13)));
+    }
+
+    #[test]
+    fn faults_of_a_definition_stand_at_the_column() {
+        for (sql, message, column) in [
+            (
+                "CREATE TABLE x (a INT, _updated INT)",
+                "the column name _updated is reserved for a system column, use another",
+                24,
+            ),
+            (
+                "CREATE TABLE x (id JSON PRIMARY KEY)",
+                "column id cannot be a key: values of JSON have no order, use another type",
+                17,
+            ),
+            ("CREATE TABLE x (a INT, PRIMARY KEY (foo))", "column 'foo' does not exist", 37),
+            ("CREATE TABLE x (a INT, CHECK (1 < foo))", "column 'foo' does not exist", 35),
+        ] {
+            let error = crate::parse(sql).unwrap_err();
+            assert_eq!(error.position(), Some(place(1, column)), "{sql}");
+            assert_eq!(error.to_string(), format!("{message} (at line 1, column {column})"));
+        }
     }
 
     #[test]

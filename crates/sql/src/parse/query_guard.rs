@@ -5,14 +5,16 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Fetch, LimitClause, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Statement as AstStatement, TableFactor, Value, ValueWithSpan, VisitMut,
-    VisitorMut, WildcardAdditionalOptions,
+    Fetch, JoinConstraint, JoinOperator, LimitClause, ObjectName, Query, Select, SelectFlavor,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement as AstStatement,
+    TableFactor, TableWithJoins, UpdateTableFromKind, Value, ValueWithSpan, VisitMut, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 use crate::error::SqlError;
 use crate::parse::merge::{MergeAction, MergeStatement};
 use crate::parse::names::stored_name;
+use crate::parse::reader::position_of;
 
 /// Tables and joins in one FROM.
 pub const TABLES_PER_SELECT_MAX: usize = 256;
@@ -189,7 +191,7 @@ impl VisitorMut for Guard {
                 advice: "split the query",
             });
         }
-        ControlFlow::Continue(())
+        check_joins(&select.from)
     }
 
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> Walk {
@@ -209,13 +211,29 @@ impl VisitorMut for Guard {
                 unsupported(clause, "use UNION ALL, a query for each column")
             }
             Some(clause) => unsupported(clause, "leave it out"),
-            None => ControlFlow::Continue(()),
+            None => match factor {
+                TableFactor::NestedJoin { table_with_joins, .. } => {
+                    check_joins(std::slice::from_ref(table_with_joins))
+                }
+                _ => ControlFlow::Continue(()),
+            },
         }
     }
 
     fn pre_visit_statement(&mut self, statement: &mut AstStatement) -> Walk {
         if self.statement_depth == Some(self.queries.len()) {
-            return ControlFlow::Continue(());
+            return match statement {
+                AstStatement::Update(update) => match &update.from {
+                    Some(
+                        UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from),
+                    ) => check_joins(from),
+                    None => ControlFlow::Continue(()),
+                },
+                AstStatement::Delete(delete) => {
+                    check_joins(delete.using.as_deref().unwrap_or_default())
+                }
+                _ => ControlFlow::Continue(()),
+            };
         }
         let what = match statement {
             AstStatement::Insert(_) => "INSERT inside a query",
@@ -243,6 +261,25 @@ fn refuse(error: SqlError) -> Walk {
 
 fn unsupported(what: &str, advice: &str) -> Walk {
     refuse(SqlError::unsupported(what, advice))
+}
+
+/// Refuses an inner join without a condition, which planning would take for a CROSS JOIN.
+fn check_joins(tables: &[TableWithJoins]) -> Walk {
+    for join in tables.iter().flat_map(|table| &table.joins) {
+        let (JoinOperator::Join(constraint) | JoinOperator::Inner(constraint)) =
+            &join.join_operator
+        else {
+            continue;
+        };
+        if matches!(constraint, JoinConstraint::None) {
+            let message = format!(
+                "JOIN {} has no condition, write ON … or USING (…), or CROSS JOIN for all pairs",
+                join.relation
+            );
+            return refuse(SqlError::Syntax { message, position: position_of(join.span()) });
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// The first clause of a query that planning would drop without a word.

@@ -15,6 +15,9 @@ use crate::parse::names::stored_name;
 /// Shown characters of a token in an error message.
 const SHOWN_TOKEN_CHARS_MAX: usize = 60;
 
+/// How sqlparser refuses an operator it does not know, in our style.
+const NO_INFIX: &str = "no infix parser for token";
+
 /// Brackets open at one place, and the parser's own recursion.
 pub const NESTING_MAX: usize = 64;
 
@@ -215,7 +218,16 @@ impl<'a> Reader<'a> {
         let end = self.end;
         production(&mut self.parser).map_err(|error| {
             let at_end = error.to_string().contains("found: EOF");
-            from_parser_error(&error, if at_end { end } else { start })
+            let refused = from_parser_error(&error, if at_end { end } else { start });
+            match refused {
+                // sqlparser names the token as its own code does.
+                SqlError::Syntax { message, position } if message.starts_with(NO_INFIX) => {
+                    let found = shown(&self.parser.get_current_token().token);
+                    let message = format!("there is no operator {found} between two values");
+                    SqlError::Syntax { message, position }
+                }
+                other => other,
+            }
         })
     }
 
@@ -308,6 +320,13 @@ fn split_place(message: &str) -> (&str, Option<Position>) {
 fn house_style(message: &str) -> String {
     let text = message.replace("Expected: ", "expected ").replace(", found: ", ", found ");
     let text = text.replace("found EOF", "found the end of the statement");
+    if let Some(sign) = text.strip_prefix("Expected close delimiter '")
+        && let Some((sign, _)) = sign.split_once('\'')
+    {
+        return format!("the name that begins with {sign} has no {sign} at its end");
+    }
+    // A period that was found stays.
+    let text = text.strip_suffix('.').filter(|rest| !rest.ends_with(' ')).unwrap_or(&text);
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
     one_line(&format!("{first}{}", chars.as_str()))

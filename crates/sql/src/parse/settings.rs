@@ -2,6 +2,8 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use kalamdb_commons::SqlState;
+
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::names::unknown_word;
 use crate::parse::reader::Reader;
@@ -86,6 +88,11 @@ fn checked_value(
             let digits = digits.clone();
             reader.next();
             digits
+        }
+        Token::Minus if setting == SessionSetting::StatementTimeout => {
+            let message = "a timeout is not negative, use milliseconds or a number with ms, s, \
+                           min or h";
+            return Err(SqlError::coded(SqlState::InvalidParameterValue, message).at(position));
         }
         _ => reader.name_or_string("a value")?,
     };

@@ -69,7 +69,10 @@ pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
             }
             Ok(Statement::ShowStats { table: reader.table_name()? })
         }
-        "INDEXES" | "VIEWS" | "STATUS" | "VARIABLES" => {
+        "VIEWS" => {
+            Err(reader.unsupported("SHOW VIEWS", "use SHOW TABLES, or SELECT from system.views"))
+        }
+        "INDEXES" | "STATUS" | "VARIABLES" => {
             Err(reader.unsupported(&format!("SHOW {word}"), "look into information_schema"))
         }
         _ => Ok(Statement::ShowSetting { setting: settings::setting(reader)? }),

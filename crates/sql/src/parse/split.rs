@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{
 
 use crate::error::{Position, SqlError};
 use crate::parse::dialect::KalamDialect;
-use crate::parse::reader::from_parser_error;
+use crate::parse::reader::{from_parser_error, position_of};
 
 /// The tokens of one statement, whitespace and comments left out, and its text.
 pub(crate) struct StatementTokens {
@@ -36,6 +36,11 @@ pub(crate) fn split(sql: &str) -> Result<Vec<StatementTokens>, SqlError> {
         match token.token {
             Token::Whitespace(_) => {}
             Token::SemiColon => finish(&mut cursor, &mut current, &mut parts),
+            // Names the planner gives begin so: a statement could name what only it may.
+            Token::Word(ref word) if word.value.contains('\u{1}') => {
+                let message = "a name cannot have the control character U+0001 in it".to_owned();
+                return Err(SqlError::Syntax { message, position: position_of(token.span) });
+            }
             _ => push(&mut current, token),
         }
     }

@@ -96,11 +96,11 @@ pub enum Statement {
     CreateTableLike(Box<CreateTableLike>),
     /// DROP TABLE.
     DropTable {
-        /// The table.
-        name: TableName,
-        /// Whether a missing one is fine.
+        /// The tables.
+        names: Vec<TableName>,
+        /// Whether missing ones are fine.
         if_exists: bool,
-        /// Whether views that read it go too.
+        /// Whether views that read them go too.
         cascade: bool,
     },
     /// TRUNCATE.

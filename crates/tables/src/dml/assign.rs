@@ -5,19 +5,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float32Array, Float64Array, StringArray,
-    StringBuilder, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, new_null_array};
 use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use kalamdb_commons::{ColumnDefinition, ColumnType, TableDefinition};
 use kalamdb_sql::NewColumn;
-use serde::de::IgnoredAny;
-use uuid::Uuid;
 
+use super::{nested_values, spelled_values, years};
 use crate::TablesError;
 use crate::plain_words::plain_words;
 
@@ -92,7 +88,7 @@ impl AssignColumn {
         first_row: u64,
     ) -> Result<ArrayRef, TablesError> {
         let target = self.data_type();
-        if values.data_type() == &target && self.column_type != ColumnType::Json {
+        if values.data_type() == &target && !is_checked(&self.column_type) {
             return Ok(Arc::clone(values));
         }
         let nulls = values.logical_null_count();
@@ -229,18 +225,30 @@ pub(crate) fn convert(
     let to = target.to_arrow();
     let options = CastOptions { safe, ..CastOptions::default() };
     match target {
+        _ if *from == DataType::Null => Ok(new_null_array(&to, values.len())),
+        ColumnType::List(item) => nested_values::lists(values, item, target),
+        ColumnType::Struct(fields) => nested_values::structs(values, fields, target),
+        ColumnType::Embedding(dimensions) => {
+            nested_values::embeddings(values, *dimensions, target, safe)
+        }
         ColumnType::Json => {
             let text: ArrayRef = cast_with_options(values, &DataType::Utf8, &options)?;
             if from.is_nested() || from.is_binary() {
                 return Err(no_cast(from, target));
             }
-            checked_json(text.as_string::<i32>(), safe)
+            spelled_values::checked_json(text.as_string::<i32>(), safe)
         }
         ColumnType::Uuid if is_text(from) => {
             let text: ArrayRef = cast(values, &DataType::Utf8)?;
-            parsed_uuids(text.as_string::<i32>(), safe)
+            spelled_values::uuids_of_texts(text.as_string::<i32>(), safe)
         }
-        ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => uuid_texts(values),
+        ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => {
+            spelled_values::uuid_texts(values)
+        }
+        ColumnType::Bytes if is_text(from) => {
+            let text: ArrayRef = cast(values, &DataType::Utf8)?;
+            spelled_values::bytes_of_texts(text.as_string::<i32>(), safe)
+        }
         ColumnType::Bytes if from.is_numeric() => {
             Err(ArrowError::CastError(String::from("a number is no BYTES value")))
         }
@@ -261,17 +269,30 @@ pub(crate) fn convert(
             let wide: ArrayRef = cast_with_options(values, &DataType::Float64, &options)?;
             narrowed(wide.as_primitive::<Float64Type>(), safe)
         }
+        ColumnType::Date | ColumnType::Timestamp { .. } if can_cast_types(from, &to) => {
+            years::checked(cast_with_options(values, &to, &options)?, safe)
+        }
         _ if can_cast_types(from, &to) => cast_with_options(values, &to, &options),
         _ => Err(no_cast(from, target)),
     }
 }
 
-fn no_cast(from: &DataType, target: &ColumnType) -> ArrowError {
+pub(super) fn no_cast(from: &DataType, target: &ColumnType) -> ArrowError {
     ArrowError::CastError(format!("a value of type {from} cannot become {target}"))
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Whether not every Arrow value of the type is one of the column type.
+fn is_checked(column_type: &ColumnType) -> bool {
+    match column_type {
+        ColumnType::Json | ColumnType::Date | ColumnType::Timestamp { .. } => true,
+        ColumnType::List(item) => is_checked(item),
+        ColumnType::Struct(fields) => fields.iter().any(|field| is_checked(&field.field_type)),
+        _ => false,
+    }
 }
 
 fn target_is_temporal(data_type: &DataType) -> bool {
@@ -292,52 +313,9 @@ fn narrowed(values: &Float64Array, safe: bool) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(narrowed))
 }
 
-fn checked_json(texts: &StringArray, safe: bool) -> Result<ArrayRef, ArrowError> {
-    let error_of = |text: &str| serde_json::from_str::<IgnoredAny>(text).err();
-    let mut bad = texts.iter().enumerate().filter_map(|(row, text)| Some((row, error_of(text?)?)));
-    let Some((_, error)) = bad.next() else { return Ok(Arc::new(texts.clone())) };
-    if !safe {
-        return Err(ArrowError::ParseError(format!("it is no JSON: {error}")));
-    }
-    let kept: StringArray =
-        texts.iter().map(|text| text.filter(|text| error_of(text).is_none())).collect();
-    Ok(Arc::new(kept))
-}
-
-fn parsed_uuids(texts: &StringArray, safe: bool) -> Result<ArrayRef, ArrowError> {
-    let mut uuids = FixedSizeBinaryBuilder::with_capacity(texts.len(), 16);
-    for text in texts {
-        match text.map(Uuid::try_parse) {
-            Some(Ok(uuid)) => uuids.append_value(uuid.as_bytes())?,
-            None => uuids.append_null(),
-            Some(Err(_)) if safe => uuids.append_null(),
-            Some(Err(error)) => {
-                return Err(ArrowError::ParseError(format!("it is no UUID: {error}")));
-            }
-        }
-    }
-    Ok(Arc::new(uuids.finish()))
-}
-
-fn uuid_texts(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let uuids = values.as_fixed_size_binary();
-    let mut texts = StringBuilder::with_capacity(uuids.len(), uuids.len() * 36);
-    for uuid in uuids {
-        match uuid {
-            Some(bytes) => {
-                let uuid = Uuid::from_slice(bytes)
-                    .map_err(|error| ArrowError::CastError(error.to_string()))?;
-                texts.append_value(uuid.to_string());
-            }
-            None => texts.append_null(),
-        }
-    }
-    Ok(Arc::new(texts.finish()))
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Int32Array, Int64Array};
+    use arrow::array::{Decimal128Array, Int32Array, Int64Array, StringArray};
     use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 
     use super::*;

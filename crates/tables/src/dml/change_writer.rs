@@ -101,7 +101,9 @@ impl ChangeWriter {
             let definition = &self.entry.definition;
             let values =
                 convert_columns(definition, &self.columns, &self.checks, &values, first_row)?;
-            self.entry.layout.encode_rows(&values, false, &mut self.rows)?;
+            self.entry.layout.encode_rows(&values, false, &mut self.rows).map_err(|error| {
+                TablesError::of_rows(error, &definition.qualified_name(), first_row)
+            })?;
         }
         Ok(())
     }

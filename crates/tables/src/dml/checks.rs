@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 use crate::TablesError;
 use crate::functions::SESSION_VALUES;
+use crate::plain_words::in_sql_types;
 use crate::planner::{Names, PlanContext};
 
 /// Tables whose planned checks are kept.
@@ -107,7 +108,10 @@ impl CheckPlans {
             DataType::Boolean | DataType::Null => Ok(expr),
             other => Err(refused(
                 check,
-                &format!("it gives {other}, not BOOLEAN; compare it with something"),
+                &format!(
+                    "it gives {}, not BOOLEAN; compare it with something",
+                    in_sql_types(&other.to_string())
+                ),
             )
             .into()),
         }

@@ -14,18 +14,19 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Expr, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use kalamdb_commons::{ColumnDefinition, Principal};
-use kalamdb_sql::{CatalogSnapshot, CreateTable, quote_name};
+use kalamdb_commons::{ColumnDefinition, Principal, SqlState};
+use kalamdb_sql::{CatalogSnapshot, CreateTable, SqlError, quote_name};
 
 use super::assign::{AssignColumn, convert, reason_of};
 use crate::TablesError;
+use crate::plain_words::plain_words;
 use crate::planner::{Names, PlanContext};
 
 /// Refuses a DEFAULT that its column cannot store: without this, the rows that need it would be
 /// refused, one after the other.
 ///
 /// # Errors
-/// [`TablesError::InvalidStatement`], which names the column.
+/// [`SqlError::Coded`], which names the column.
 pub fn check_defaults(
     state: &SessionState,
     catalog: &Arc<CatalogSnapshot>,
@@ -43,16 +44,17 @@ pub fn check_defaults(
     for column in &table.columns {
         let Some(text) = &column.default else { continue };
         let refused = |reason: String| {
-            TablesError::invalid(format!(
+            let message = format!(
                 "the default {text} of column {} cannot be a value of type {}: {reason}",
                 quote_name(&column.name),
                 column.column_type
-            ))
+            );
+            TablesError::Sql(SqlError::coded(SqlState::DatatypeMismatch, message))
         };
         let value = plans
             .plan_expression(written(text)?)
             .and_then(|expr| one_value(&state, expr))
-            .map_err(|error| refused(error.strip_backtrace()))?;
+            .map_err(|error| refused(plain_words(&error.strip_backtrace()).message))?;
         // NULL is for the column's NOT NULL to refuse.
         if value.logical_null_count() == 0 {
             let value = convert(&value, &column.column_type, false)

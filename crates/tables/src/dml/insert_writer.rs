@@ -86,7 +86,10 @@ impl InsertWriter {
             row_ids,
             &mut self.keys,
         )?;
-        layout.encode_rows(&batch, false, &mut self.rows)?;
+        layout.encode_rows(&batch, false, &mut self.rows).map_err(|error| {
+            let table = self.entry.definition.qualified_name();
+            TablesError::of_rows(error, &table, before as u64 + 1)
+        })?;
         self.ascending = self.ascending
             && (before.max(1)..self.keys.len())
                 .all(|row| self.keys.get(row - 1) < self.keys.get(row));

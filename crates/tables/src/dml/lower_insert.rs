@@ -10,8 +10,8 @@ use datafusion::logical_expr::{
     DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, Projection, WriteOp,
 };
 use datafusion::sql::sqlparser::ast::{self, SetExpr};
-use kalamdb_commons::TableDefinition;
-use kalamdb_sql::{InsertSource, InsertStatement, ObjectKind, TableEntry, not_found};
+use kalamdb_commons::{SqlState, TableDefinition};
+use kalamdb_sql::{InsertSource, InsertStatement, ObjectKind, SqlError, TableEntry, not_found};
 
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
@@ -25,6 +25,9 @@ use super::wide_reals::compute_reals_wide;
 use super::write_plan::{OnTaken, WritePlan, WriteSpec};
 use crate::TablesError;
 use crate::planner::{PlanContext, full_reference};
+
+/// Columns a message names at most.
+const NAMED_COLUMNS_MAX: usize = 20;
 
 /// Plans INSERT.
 pub(crate) fn plan_insert(
@@ -101,8 +104,18 @@ pub(super) fn target_position(
             definition.qualified_name()
         )));
     }
-    let known = definition.columns.iter().map(|column| &*column.name);
-    Err(not_found(ObjectKind::Column, name, known).into())
+    let known = || definition.columns.iter().map(|column| &*column.name);
+    match not_found(ObjectKind::Column, name, known()) {
+        error @ SqlError::NotFound { suggestion: None, .. } => {
+            let mut names: Vec<&str> = known().take(NAMED_COLUMNS_MAX).collect();
+            if names.len() < definition.columns.len() {
+                names.push("…");
+            }
+            let message = format!("{error}, there are {}", names.join(", "));
+            Err(SqlError::coded(SqlState::UndefinedColumn, message).into())
+        }
+        near => Err(near.into()),
+    }
 }
 
 fn plan_source(

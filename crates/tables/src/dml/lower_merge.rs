@@ -307,8 +307,7 @@ impl Lowering<'_> {
             let mut condition = self.fits(clause.matching);
             if let Some(given) = &clause.condition {
                 set_returning::refuse(given, "clause")?;
-                let given = ast::Expr::Nested(Box::new(self.resolved(position, given)));
-                condition = and(condition, given);
+                condition = in_turn(condition, self.resolved(position, given));
             }
             let result = match clause.action {
                 MergeAction::Nothing => none(),
@@ -372,6 +371,38 @@ impl Lowering<'_> {
 
 fn and(left: ast::Expr, right: ast::Expr) -> ast::Expr {
     ast::Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
+}
+
+/// `first`, and where that holds `given`: of its parts joined by AND, each only where those before
+/// it hold, for what comes later may fail there (`v <> 0 AND 1 / v > 2`). As AND, the query engine
+/// would compute all of them for all rows.
+fn in_turn(first: ast::Expr, given: ast::Expr) -> ast::Expr {
+    let mut parts = vec![first];
+    let mut pending = vec![given];
+    while let Some(part) = pending.pop() {
+        match part {
+            ast::Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                pending.extend([*right, *left]);
+            }
+            ast::Expr::Nested(inner) => pending.push(*inner),
+            // Anything but a BOOLEAN is refused beside AND; CASE would convert it.
+            part => {
+                let part = ast::Expr::Nested(Box::new(part));
+                parts.push(and(part, ast::Expr::value(Value::Boolean(true))));
+            }
+        }
+    }
+    // No BOOLEAN, of which the query engine would make an AND again.
+    let one = || ast::Expr::value(Value::Number(String::from("1"), false));
+    let all = parts.into_iter().rev().fold(one(), |result, condition| ast::Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: None,
+    });
+    let (left, right) = (Box::new(all), Box::new(one()));
+    ast::Expr::BinaryOp { left, op: BinaryOperator::Eq, right }
 }
 
 fn joined(relation: TableFactor, join_operator: JoinOperator) -> Join {

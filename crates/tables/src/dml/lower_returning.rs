@@ -156,8 +156,9 @@ fn refuse_unknown_values(
     let table = entry.definition.qualified_name();
     for item in items {
         if let ControlFlow::Break(name) = item.visit(&mut search) {
+            let has_key = !entry.definition.primary_key.is_empty();
             let is_row_id = name == kalamdb_commons::system_columns::ROW_ID;
-            return Err(TablesError::invalid(if is_row_id {
+            return Err(TablesError::invalid(if is_row_id && has_key {
                 format!("table {table} has a primary key and no {name}, return the key")
             } else {
                 format!(

@@ -98,10 +98,13 @@ impl Lowering<'_> {
             self.merge.clauses.iter().zip(&when_then_expr).enumerate()
         {
             if clause.condition.is_some()
-                && let Expr::BinaryExpr(both) = when.as_ref()
+                && let Expr::BinaryExpr(holds) = when.as_ref()
+                && let Expr::Case(Case { when_then_expr: in_turn, .. }) = holds.left.as_ref()
             {
                 let named = self.named(number);
-                check_columns(&both.right, clause.matching, target.as_ref(), &named)?;
+                for (_, given) in in_turn {
+                    check_columns(given, clause.matching, target.as_ref(), &named)?;
+                }
             }
         }
         Ok(())

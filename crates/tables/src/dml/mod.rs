@@ -31,8 +31,10 @@ mod merge_scope;
 mod merge_sink;
 mod merge_stages;
 mod merge_writer;
+mod nested_values;
 mod set_returning;
 mod sink;
+mod spelled_values;
 mod statement_rows;
 mod stored_parameter;
 #[cfg(test)]
@@ -44,6 +46,7 @@ mod values;
 mod wide_reals;
 mod write_exec;
 mod write_plan;
+mod years;
 
 pub(crate) use self::assign::{AssignColumn, convert};
 pub use self::checks::{CheckPlans, check_constraints};
@@ -58,5 +61,6 @@ pub(crate) use self::sink::DmlSink;
 pub use self::statement_rows::StatementRows;
 pub(crate) use self::statement_rows::{RowsOf, RowsTable, relation};
 pub use self::stored_parameter::StoredParameter;
+pub(crate) use self::values::{staged, staged_type};
 pub(crate) use self::write_plan::WritePlan;
 pub use self::write_plan::WritePlanner;

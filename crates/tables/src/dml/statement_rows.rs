@@ -24,8 +24,9 @@ use parking_lot::Mutex;
 
 use crate::{StatementContext, TablesError};
 
-/// The column that tells a row's place, unless the table has one of that name.
-const PLACE: &str = "place in the statement";
+/// The column that tells a row's place, unless the table has one of that name. No name a user
+/// writes has a control character in it, and messages leave such names out.
+const PLACE: &str = "\u{1}place";
 /// What ON CONFLICT calls the rows that were to be inserted.
 pub(super) const EXCLUDED: &str = "excluded";
 
@@ -75,7 +76,9 @@ impl RowsOf {
         let declared = 0..layout.declared_len();
         let kept = [layout.updated_index(), layout.commit_seq_index()];
         match self {
-            // Number and time of the commit are not known before it.
+            // Number and time of the commit are not known before it, and which row of a stream
+            // comes next is not either.
+            Self::Written if layout.definition().stream_options().is_some() => declared.collect(),
             Self::Written => declared.chain(layout.row_id_index()).collect(),
             Self::Deleted => declared.chain(layout.row_id_index()).chain(kept).collect(),
             Self::Conflicts => declared.chain(kept).collect(),

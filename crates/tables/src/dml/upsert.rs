@@ -176,7 +176,8 @@ impl Conflicts {
             entry
                 .layout
                 .encode_rows(&values, false, &mut changes.rows)
-                .map_err(TablesError::from)?;
+                .map_err(|error| TablesError::of_rows(error, &entry.definition.qualified_name(), 1))
+                .map_err(|error| at_statement_row(error, &places))?;
             for index in indexes {
                 changes.keys.push(self.keys.get(index));
                 changes.old.push(self.old.get(index));
@@ -207,7 +208,10 @@ impl Conflicts {
 
 /// The error of a row of a batch as one of a row of the statement.
 fn at_statement_row(mut error: TablesError, places: &[usize]) -> TablesError {
-    if let TablesError::BadValue { row, .. } | TablesError::NullValue { row, .. } = &mut error {
+    if let TablesError::BadValue { row, .. }
+    | TablesError::NullValue { row, .. }
+    | TablesError::RowTooLarge { row, .. } = &mut error
+    {
         let index = usize::try_from(row.saturating_sub(1)).unwrap_or(usize::MAX);
         if let Some(place) = places.get(index) {
             *row = *place as u64 + 1;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::provider_as_source;
@@ -128,7 +128,7 @@ fn has_subquery(cells: &[Vec<Expr>]) -> Result<bool> {
 fn assigned(cell: Expr, column: &ValuesColumn<'_>, row: u64) -> Result<Expr> {
     Ok(match cell {
         Expr::Literal(value, metadata) => {
-            let values = column.assign.assign(&value.to_array()?, row)?;
+            let values = staged(column.assign.assign(&value.to_array()?, row)?)?;
             Expr::Literal(ScalarValue::try_from_array(&values, 0)?, metadata)
         }
         Expr::Placeholder(Placeholder { id, field: None }) => {
@@ -146,9 +146,30 @@ fn schema(columns: &[ValuesColumn<'_>]) -> Schema {
     Schema::new(
         columns
             .iter()
-            .map(|column| Field::new(column.assign.name(), column.assign.data_type(), true))
+            .map(|column| {
+                Field::new(column.assign.name(), staged_type(&column.assign.data_type()), true)
+            })
             .collect::<Vec<_>>(),
     )
+}
+
+/// The type of a column's values while they are rows of VALUES: the query engine takes them one by
+/// one, and then keeps of a list's items only their type and whether they may be NULL.
+pub(crate) fn staged_type(column_type: &DataType) -> DataType {
+    match column_type {
+        DataType::List(item) => {
+            let item = Field::new(item.name(), item.data_type().clone(), item.is_nullable());
+            DataType::List(Arc::new(item))
+        }
+        other => other.clone(),
+    }
+}
+
+/// The values of a column as ones of its [`staged_type`].
+pub(crate) fn staged(values: ArrayRef) -> Result<ArrayRef> {
+    let DataType::List(item) = staged_type(values.data_type()) else { return Ok(values) };
+    let (_, offsets, items, nulls) = values.as_list::<i32>().clone().into_parts();
+    Ok(Arc::new(ListArray::try_new(item, offsets, items, nulls)?))
 }
 
 fn values(cells: Vec<Vec<Expr>>, columns: &[ValuesColumn<'_>]) -> Result<LogicalPlan> {
@@ -186,7 +207,7 @@ fn literal_rows(cells: Vec<Vec<Expr>>, columns: &[ValuesColumn<'_>]) -> Result<L
     let arrays = by_column
         .into_iter()
         .zip(columns)
-        .map(|(values, column)| convert_literals(values, &column.assign))
+        .map(|(values, column)| staged(convert_literals(values, &column.assign)?))
         .collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(row_count));
     let rows = RecordBatch::try_new_with_options(Arc::new(schema(columns)), arrays, &options)?;

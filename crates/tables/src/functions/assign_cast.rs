@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::dml::AssignColumn;
+use crate::dml::{AssignColumn, staged, staged_type};
 
 /// Converts one expression of VALUES to its column's type. Unlike CAST its errors name table,
 /// column and row.
@@ -52,11 +52,11 @@ impl ScalarUDFImpl for AssignCast {
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.column.data_type())
+        Ok(staged_type(&self.column.data_type()))
     }
 
     fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(self.name(), self.column.data_type(), true)))
+        Ok(Arc::new(Field::new(self.name(), staged_type(&self.column.data_type()), true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -64,6 +64,6 @@ impl ScalarUDFImpl for AssignCast {
             return Err(DataFusionError::Internal(String::from("assign_cast takes one argument")));
         };
         let values = value.clone().into_array(args.number_rows)?;
-        Ok(ColumnarValue::Array(self.column.assign(&values, self.row)?))
+        Ok(ColumnarValue::Array(staged(self.column.assign(&values, self.row)?)?))
     }
 }

@@ -16,7 +16,7 @@ use crate::dml::convert;
 
 /// `to_uuid(text)`: the UUID the text spells.
 pub(crate) fn to_uuid() -> ScalarUDF {
-    ScalarUDF::new_from_impl(UuidCast {
+    ScalarUDF::new_from_impl(TextCast {
         name: "to_uuid",
         target: ColumnType::Uuid,
         signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
@@ -25,21 +25,40 @@ pub(crate) fn to_uuid() -> ScalarUDF {
 
 /// `uuid_text(uuid)`: the UUID as text.
 pub(crate) fn uuid_text() -> ScalarUDF {
-    ScalarUDF::new_from_impl(UuidCast {
+    ScalarUDF::new_from_impl(TextCast {
         name: "uuid_text",
         target: ColumnType::Text,
         signature: Signature::exact(vec![ColumnType::Uuid.to_arrow()], Volatility::Immutable),
     })
 }
 
+/// `json_of_text(text)`: the text as JSON, which it must be. No statement needs to call it.
+pub(crate) fn json_of_text() -> ScalarUDF {
+    ScalarUDF::new_from_impl(TextCast {
+        name: "json_of_text",
+        target: ColumnType::Json,
+        signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
+    })
+}
+
+/// `bytes_of_text(text)`: the bytes that `\x00ff` spells, else those of the text itself. No
+/// statement needs to call it.
+pub(crate) fn bytes_of_text() -> ScalarUDF {
+    ScalarUDF::new_from_impl(TextCast {
+        name: "bytes_of_text",
+        target: ColumnType::Bytes,
+        signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
+    })
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct UuidCast {
+struct TextCast {
     name: &'static str,
     target: ColumnType,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for UuidCast {
+impl ScalarUDFImpl for TextCast {
     fn name(&self) -> &str {
         self.name
     }

@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ScalarValue, Statistics};
@@ -305,7 +305,7 @@ impl ExecutionPlan for HotScanExec {
         }
         let mut scan = self.clone();
         for offer in offered {
-            if is_dynamic(&offer.filter)? {
+            if is_dynamic(&offer.filter)? && !compares_reals(&offer.filter, &self.schema)? {
                 let filter = row_filter::remap_columns(&offer.filter, |index| {
                     self.projection.get(index).copied()
                 })?;
@@ -338,4 +338,20 @@ impl ExecutionPlan for HotScanExec {
 
 fn is_dynamic(filter: &Arc<dyn PhysicalExpr>) -> Result<bool> {
     filter.exists(|expr| Ok(expr.is::<DynamicFilterPhysicalExpr>()))
+}
+
+/// Whether a dynamic filter compares floating-point numbers: it tells 0.0 from -0.0, which to a
+/// join are one value, and would take rows away that the join wants.
+fn compares_reals(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<bool> {
+    filter.exists(|expr| {
+        if !expr.is::<DynamicFilterPhysicalExpr>() {
+            return Ok(false);
+        }
+        for compared in expr.children() {
+            if compared.data_type(schema)?.is_floating() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
 }

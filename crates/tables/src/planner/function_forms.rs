@@ -124,9 +124,9 @@ const ABSENT: [(&str, &str); 20] = [
     ("pg_sleep", "nothing waits on purpose here"),
     ("printf", "join texts with || or concat(…), numbers become text by CAST"),
     ("regexp_matches", "use regexp_like(text, pattern) or regexp_match(text, pattern)"),
-    ("read_csv", "SQL reaches no files, use ingest"),
-    ("read_json", "SQL reaches no files, use ingest"),
-    ("read_parquet", "SQL reaches no files, use ingest"),
+    ("read_csv", "SQL reaches no files, use kalamdb import"),
+    ("read_json", "SQL reaches no files, use kalamdb import"),
+    ("read_parquet", "SQL reaches no files, use kalamdb import"),
     ("sleep", "nothing waits on purpose here"),
     ("struct_pack", "write {'name': value}"),
 ];

@@ -15,6 +15,7 @@ mod named_casts;
 mod names;
 mod one_partition;
 mod one_row_subqueries;
+mod order_names;
 mod plan_context;
 mod repeated_names;
 mod result_names;
@@ -27,7 +28,9 @@ mod tests;
 mod text_formats;
 mod type_planner;
 mod unknown_functions;
+mod unnested;
 mod uuid_text;
+mod value_rows;
 mod views;
 mod wide_scopes;
 

@@ -27,8 +27,8 @@ use super::names::{Names, Resolved, table_name};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
 use super::{
-    counted_sets, exact_numbers, function_forms, result_names, row_values, series,
-    unknown_functions,
+    counted_sets, exact_numbers, function_forms, order_names, result_names, row_values, series,
+    unknown_functions, unnested, value_rows,
 };
 use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
@@ -55,6 +55,15 @@ impl<'a> PlanContext<'a> {
 
     /// Plans a query as it was written.
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
+        if let Some((query, renamed)) = order_names::rename(query)
+            && let Ok(plan) = self.plan_named(&query)
+        {
+            return order_names::named_back(plan, &renamed);
+        }
+        self.plan_named(query)
+    }
+
+    fn plan_named(&self, query: &ast::Query) -> Result<LogicalPlan> {
         let mut named = query.clone();
         if result_names::name_inner(&mut named)
             && let Ok(plan) = self.plan_written(named)
@@ -65,8 +74,10 @@ impl<'a> PlanContext<'a> {
     }
 
     fn plan_written(&self, mut query: ast::Query) -> Result<LogicalPlan> {
+        unnested::rewrite(&mut query);
         super::table_wildcards::complete(&mut query)?;
         row_values::rewrite(&mut query)?;
+        value_rows::rewrite(&mut query);
         series::rewrite(&mut query);
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
@@ -145,7 +156,10 @@ impl ContextProvider for PlanContext<'_> {
     ) -> Result<Arc<dyn TableSource>> {
         let name = name.to_lowercase();
         let function = self.state.table_functions().get(&name).cloned().ok_or_else(|| {
-            DataFusionError::Plan(format!("table function '{name}' does not exist"))
+            DataFusionError::Plan(match function_forms::advice(&name) {
+                Some(advice) => format!("Invalid function '{name}', {advice}"),
+                None => format!("table function '{name}' does not exist"),
+            })
         })?;
         let context = SimplifyContext::builder()
             .with_config_options(Arc::clone(self.state.config_options()))

@@ -77,14 +77,54 @@ impl Inner {
             SetExpr::Select(select) => self.name_items_of(select),
             SetExpr::Query(query) => self.name_items(&mut query.body),
             // The left side names the columns of both.
-            SetExpr::SetOperation { left, set_quantifier, .. } if !by_name(*set_quantifier) => {
+            SetExpr::SetOperation { left, right, set_quantifier, .. }
+                if !by_name(*set_quantifier) =>
+            {
                 self.name_items(left);
+                self.tell_apart(right);
             }
             _ => {}
         }
     }
 
+    /// Gives others to names that are there already: they are ambiguous only where they are used.
+    fn tell_apart(&mut self, body: &mut SetExpr) {
+        match body {
+            SetExpr::Select(select) => self.tell_items_apart(select),
+            SetExpr::Query(query) => self.tell_apart(&mut query.body),
+            SetExpr::SetOperation { left, right, set_quantifier, .. }
+                if !by_name(*set_quantifier) =>
+            {
+                self.tell_apart(left);
+                self.tell_apart(right);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_items_apart(&mut self, select: &mut Select) {
+        let all: Vec<_> = select.projection.iter().map(written_name).collect();
+        let mut taken: HashSet<String> = all.iter().flatten().cloned().collect();
+        let mut seen = HashSet::new();
+        for (item, name) in select.projection.iter_mut().zip(all) {
+            let Some(name) = name else { continue };
+            if seen.insert(name.clone()) {
+                continue;
+            }
+            let mut numbered = (1_usize..).map(|number| format!("{name}_{number}"));
+            let Some(other) = numbered.find(|other| taken.insert(other.clone())) else { continue };
+            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
+            else {
+                continue;
+            };
+            let alias = Ident::with_quote('"', other);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            self.named = true;
+        }
+    }
+
     fn name_items_of(&mut self, select: &mut Select) {
+        self.tell_items_apart(select);
         let mut names: HashSet<String> = select
             .projection
             .iter()
@@ -106,6 +146,16 @@ impl Inner {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             self.named = true;
         }
+    }
+}
+
+/// The name an item has without being given one: its alias, or that of the column it is.
+fn written_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(stored_name(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(stored_name(name)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(stored_name),
+        _ => None,
     }
 }
 
@@ -249,5 +299,16 @@ mod tests {
         );
         assert!(text.contains("(SELECT a + 1 AS \"a + 1\" FROM w)"), "{text}");
         assert!(!name_inner(&mut query("SELECT a + 1 FROM (SELECT a FROM t)")));
+    }
+
+    #[test]
+    fn inner_columns_of_one_name_are_told_apart() {
+        let mut inner = query(
+            "WITH w AS (SELECT a, t.a, b AS a_1 FROM t) SELECT 1 FROM (SELECT 1 AS a, 2 AS a)",
+        );
+        assert!(name_inner(&mut inner));
+        let text = inner.to_string();
+        assert!(text.contains("(SELECT a, t.a AS \"a_2\", b AS a_1 FROM t)"), "{text}");
+        assert!(text.contains("(SELECT 1 AS a, 2 AS \"a_1\")"), "{text}");
     }
 }

@@ -1,7 +1,8 @@
-//! Text stands for a UUID wherever one is compared with it, and CAST goes between the two.
+//! Text stands for a UUID wherever one is compared with it, and CAST goes between the two. A CAST
+//! of text to JSON checks it, one to BYTES reads `\x00ff`.
 //!
 //! DataFusion knows a UUID as 16 bytes and text as the bytes of its characters: the comparison
-//! would be false for every row, without an error.
+//! would be false for every row, without an error. JSON it knows as text.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,10 +19,14 @@ use crate::functions;
 
 static TO_UUID: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(functions::to_uuid()));
 static UUID_TEXT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(functions::uuid_text()));
+static JSON_OF_TEXT: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(functions::json_of_text()));
+static BYTES_OF_TEXT: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(functions::bytes_of_text()));
 
-/// Rewrites the expressions of a plan, when it has to do with UUIDs at all.
+/// Rewrites the expressions of a plan, when one of these types is in it at all.
 pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
-    if !concerns_uuids(&plan)? {
+    if !concerns_types(&plan)? {
         return Ok(plan);
     }
     let rewritten = plan.transform_up_with_subqueries(|node| {
@@ -50,19 +55,27 @@ fn is_uuid(data_type: &DataType) -> bool {
     *data_type == ColumnType::Uuid.to_arrow()
 }
 
+fn is_json(field: &Field) -> bool {
+    is_text(field.data_type()) && ColumnType::from_arrow(field) == Ok(ColumnType::Json)
+}
+
+/// Whether a cast of text to this type reads it.
+fn is_read(field: &Field) -> bool {
+    is_uuid(field.data_type()) || *field.data_type() == DataType::Binary || is_json(field)
+}
+
 fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-fn concerns_uuids(plan: &LogicalPlan) -> Result<bool> {
+fn concerns_types(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         found |= node.schema().fields().iter().any(|field| is_uuid(field.data_type()));
         if !found {
             node.apply_expressions(|expr| {
-                found |= expr.exists(|expr| {
-                    Ok(matches!(expr, Expr::Cast(cast) if is_uuid(cast.field.data_type())))
-                })?;
+                found |= expr
+                    .exists(|expr| Ok(matches!(expr, Expr::Cast(cast) if is_read(&cast.field))))?;
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
@@ -124,6 +137,12 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             if is_text(field.data_type()) && from == Kind::Uuid {
                 return Ok(Transformed::yes(call(&UUID_TEXT, *expr)));
+            }
+            if is_json(&field) && from == Kind::Text {
+                return Ok(Transformed::yes(call(&JSON_OF_TEXT, *expr)));
+            }
+            if *field.data_type() == DataType::Binary && from == Kind::Text {
+                return Ok(Transformed::yes(call(&BYTES_OF_TEXT, *expr)));
             }
             Ok(Transformed::no(Expr::Cast(Cast { expr, field })))
         }

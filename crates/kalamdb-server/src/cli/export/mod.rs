@@ -47,7 +47,7 @@ fn report(error: &ShellError, sql: &str) -> ExitCode {
     }
     eprintln!("error: {error}");
     if let ShellError::Statement { position: Some(position), .. } = error
-        && let Some(line) = marked_line(sql, *position)
+        && let Some(line) = marked_line(sql, *position, 1)
     {
         eprintln!("{line}");
     }

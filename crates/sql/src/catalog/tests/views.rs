@@ -210,6 +210,48 @@ fn a_view_planned_before_what_it_reads_changed_is_planned_again() {
 }
 
 #[test]
+fn cascade_takes_only_what_one_may_drop() {
+    let database = Database::new();
+    let catalog = &database.catalog;
+    let service = principal(Role::Service);
+    let made = create("CREATE TABLE t (a INT)");
+    let t = catalog.create_table(&service, "default", &made).unwrap().definition.id;
+    let put = |who: &kalamdb_commons::Principal, name: &str, reads: TableId| {
+        let new = NewView { columns: Vec::new(), reads: vec![reads] };
+        let sql = format!("CREATE VIEW {name} AS SELECT 1");
+        catalog.create_view(who, "default", &view(&sql), new, &catalog.snapshot()).unwrap();
+        catalog.snapshot().view("default", name).unwrap().definition.id
+    };
+    let own = put(&service, "own", t);
+    put(&root(), "of_root", own);
+    let (table, outer) = (TableName::bare("t"), TableName::bare("of_root"));
+    for error in [
+        catalog.drop_table(&service, "default", &table, false, true).unwrap_err(),
+        catalog.drop_view(&service, "default", &TableName::bare("own"), false, true).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("the view default.of_root"), "{error}");
+    }
+    // Without CASCADE it is told what stands in the way, and what that is called.
+    let error = catalog.drop_table(&service, "default", &table, false, false).unwrap_err();
+    assert_eq!((error.kind(), error.state().code()), (ErrorKind::FailedPrecondition, "2BP01"));
+    assert_eq!(names(&database), ["default.of_root", "default.own"]);
+    assert!(catalog.drop_view(&root(), "default", &outer, false, false).unwrap());
+    assert!(catalog.drop_table(&service, "default", &table, false, true).unwrap());
+    assert_eq!(names(&database), Vec::<String>::new());
+}
+
+#[test]
+fn a_view_that_is_there_or_not_has_the_codes_of_tables() {
+    let database = Database::new();
+    put(&database, "CREATE VIEW v AS SELECT 1 AS a", &[]).unwrap();
+    let exists = put(&database, "CREATE VIEW v AS SELECT 1 AS a", &[]).unwrap_err();
+    let name = TableName::bare("x");
+    let missing = database.catalog.drop_view(&root(), "default", &name, false, false);
+    assert_eq!((exists.state().code(), missing.unwrap_err().state().code()), ("42P07", "42P01"));
+}
+
+#[test]
 fn views_show_nobody_what_is_hidden() {
     let database = Database::new();
     let catalog = &database.catalog;

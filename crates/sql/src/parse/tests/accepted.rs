@@ -87,7 +87,7 @@ fn a_script_is_cut_into_statements_with_their_own_texts() {
 #[test]
 fn names_are_lower_cased_unless_quoted() {
     let name = |sql: &str| match statement(sql) {
-        Statement::DropTable { name, .. } => name,
+        Statement::DropTable { mut names, .. } => names.remove(0),
         other => panic!("{other:?}"),
     };
     assert_eq!(name("DROP TABLE Flights.Weather"), TableName::qualified("flights", "weather"));
