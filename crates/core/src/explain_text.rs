@@ -47,7 +47,10 @@ fn readable_text(text: &str, depth: usize) -> String {
                 rest = after;
             }
             None => {
-                out.push(first);
+                // Names that no statement can spell begin with one.
+                if first != '\u{1}' {
+                    out.push(first);
+                }
                 rest = &rest[first.len_utf8()..];
             }
         }
@@ -119,6 +122,7 @@ mod tests {
             ("my_checked_add(a, b)", "my_checked_add(a, b)"),
             ("checked_add(a", "checked_add(a"),
             ("filter=[é > checked_add(é, 1)]", "filter=[é > é + 1]"),
+            ("[\u{1}place@2 as \u{1}place]", "[place@2 as place]"),
         ];
         for (from, to) in cases {
             assert_eq!(readable_text(from, 0), to);

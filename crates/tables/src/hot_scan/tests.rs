@@ -149,10 +149,10 @@ async fn joins_and_top_k_hand_dynamic_filters_to_the_scan() {
     let plan = database.explain(sql).await;
     assert!(plan.contains("dynamic_filters="), "{plan}");
     assert_eq!(database.rows(sql).await, ["100"]);
-    let sql = "SELECT name FROM orders ORDER BY price DESC, shop LIMIT 2";
+    let sql = "SELECT name FROM orders ORDER BY name DESC, shop LIMIT 2";
     let plan = database.explain(sql).await;
     assert!(plan.contains("dynamic_filters="), "{plan}");
-    assert_eq!(database.rows(sql).await, ["order 100", "order 100"]);
+    assert_eq!(database.rows(sql).await, ["order 99", "order 99"]);
 }
 
 #[tokio::test]
