@@ -119,7 +119,7 @@ pub enum Statement {
         /// Whether views that read it go too.
         cascade: bool,
     },
-    /// SHOW [ALL] TABLES [IN namespace] [LIKE pattern]; without a namespace: the session's.
+    /// `SHOW [ALL] TABLES [IN namespace] [LIKE pattern]`; without a namespace: the session's.
     ShowTables {
         /// The namespace to list.
         namespace: Option<String>,

@@ -165,7 +165,7 @@ impl UserDefinedLogicalNodeCore for WritePlan {
     }
 }
 
-/// Makes physical plans of logical ones, those with [`WritePlan`] included.
+/// Makes physical plans of logical ones, those with `WritePlan` included.
 #[derive(Debug)]
 pub struct WritePlanner;
 
