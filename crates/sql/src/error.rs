@@ -6,7 +6,7 @@ use kalamdb_commons::{ErrorKind, Role, SqlState, TypeError};
 use kalamdb_store::StoreError;
 use thiserror::Error;
 
-use crate::parse::Sought;
+use crate::sought::Sought;
 
 /// A place in the SQL text, both numbers from 1, columns counted in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

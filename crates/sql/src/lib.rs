@@ -26,6 +26,7 @@
 mod catalog;
 mod error;
 mod parse;
+mod sought;
 mod suggest;
 
 pub use catalog::{
@@ -39,9 +40,10 @@ pub use parse::{
     ExplainFormat, InsertSource, InsertStatement, MergeAction, MergeClause, MergeMatching,
     MergeStatement, NESTING_MAX, NamespaceChange, NewColumn, OPERATORS_MAX, OnConflict,
     PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement, Password, SET_OPERATORS_MAX, SessionSetting,
-    Sought, Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
+    Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
     check_create_table, check_expression, check_new_name, column_type_from_ast, find_in_text,
     is_default_keyword, not_found, parse, parse_column_type, parse_default,
     parse_statement_timeout, quote_name, show_create_table, show_create_view, stored_name,
 };
+pub use sought::Sought;
 pub use suggest::nearest;

@@ -44,7 +44,7 @@ pub use definitions::{
     CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateView, NamespaceChange,
     NewColumn,
 };
-pub use locate::{Sought, find_in_text};
+pub use locate::find_in_text;
 pub use merge::{MergeAction, MergeClause, MergeMatching, MergeStatement};
 pub use names::{
     CATALOG_NAME, TableName, check_catalog, check_new_name, not_found, quote_name, stored_name,
