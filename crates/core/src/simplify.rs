@@ -31,10 +31,15 @@ use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRul
 
 use self::place::{Place, reveal};
 
+/// A rule of the engine that leaves out what ORDER BY names after a key. After a join a key of one
+/// side stands in several rows, and the rule does not know.
+const DROPS_SORT_KEYS: &str = "eliminate_duplicated_expr";
+
 /// The engine's optimizer rules, with its simplification guarded.
 pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let rules = Optimizer::new().rules.into_iter();
     rules
+        .filter(|rule| rule.name() != DROPS_SORT_KEYS)
         .map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> {
             let inner = SimplifyExpressions::new();
             if rule.name() == inner.name() {
