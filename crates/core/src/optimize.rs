@@ -9,12 +9,12 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 
 /// The rules that can find something in a plan over one table.
-const RULES_OF_ONE_TABLE: [&str; 11] = [
+const RULES_OF_ONE_TABLE: [&str; 10] = [
     "simplify_expressions",
-    "eliminate_duplicated_expr",
     "eliminate_filter",
     "eliminate_limit",
     "propagate_empty_relation",
@@ -26,10 +26,13 @@ const RULES_OF_ONE_TABLE: [&str; 11] = [
     "optimize_projections",
 ];
 
-/// The optimizer for plans over one table: a part of the whole one, in the same order.
+/// The optimizer for plans over one table: a part of the whole one, in the same order; and what a
+/// key decides is not sorted by, which holds of one table only.
 pub(crate) fn of_one_table(whole: &[Arc<dyn OptimizerRule + Send + Sync>]) -> Optimizer {
     let rules = whole.iter().filter(|rule| RULES_OF_ONE_TABLE.contains(&rule.name()));
-    Optimizer::with_rules(rules.cloned().collect())
+    let mut rules: Vec<_> = rules.cloned().collect();
+    rules.insert(0, Arc::new(EliminateDuplicatedExpr::new()));
+    Optimizer::with_rules(rules)
 }
 
 /// Optimizes an analyzed plan.
@@ -88,6 +91,6 @@ mod tests {
         let whole = crate::simplify::optimizer_rules();
         let names: Vec<_> =
             of_one_table(&whole).rules.iter().map(|r| r.name().to_owned()).collect();
-        assert_eq!(names.len(), RULES_OF_ONE_TABLE.len(), "{names:?}");
+        assert_eq!(names.len(), RULES_OF_ONE_TABLE.len() + 1, "{names:?}");
     }
 }

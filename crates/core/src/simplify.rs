@@ -32,7 +32,7 @@ use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRul
 use self::place::{Place, reveal};
 
 /// A rule of the engine that leaves out what ORDER BY names after a key. After a join a key of one
-/// side stands in several rows, and the rule does not know.
+/// side stands in several rows, and the rule does not know. Plans over one table have it.
 const DROPS_SORT_KEYS: &str = "eliminate_duplicated_expr";
 
 /// The engine's optimizer rules, with its simplification guarded.
