@@ -4,7 +4,8 @@
 //! which order they come, over to the groups, and then leaves out an ORDER BY that is needed:
 //! `WHERE a = 1 GROUP BY ROLLUP (a) ORDER BY a`. So what is grouped by passes through a function
 //! of which nothing is known. It is computed before it is grouped by, too: the engine renames a set
-//! when it simplifies what stands in it, and then finds it no more.
+//! when it simplifies what stands in it, and then finds it no more. What is computed goes by a
+//! plain name meanwhile: the engine reads `CAST(t.a AS DATE)` as column `a AS DATE)` of `CAST(t`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -29,7 +30,7 @@ impl AnalyzerRule for GroupingSets {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Aggregate(aggregate) if has_sets(&aggregate) => {
-                Ok(Transformed::yes(LogicalPlan::Aggregate(unknown_columns(aggregate)?)))
+                Ok(Transformed::yes(unknown_columns(aggregate)?))
             }
             other => Ok(Transformed::no(other)),
         })
@@ -46,7 +47,8 @@ fn has_sets(aggregate: &Aggregate) -> bool {
 }
 
 /// The aggregate over an input in which the columns it groups by are anything. Names stay.
-fn unknown_columns(aggregate: Aggregate) -> Result<Aggregate> {
+fn unknown_columns(aggregate: Aggregate) -> Result<LogicalPlan> {
+    let named_before = Arc::clone(&aggregate.schema);
     let mut columns = HashSet::new();
     let mut computed = Vec::new();
     for expr in aggregate.group_expr.iter().flat_map(grouped_by) {
@@ -67,24 +69,40 @@ fn unknown_columns(aggregate: Aggregate) -> Result<Aggregate> {
             Expr::Column(column)
         });
     }
-    let named = |expr: &Expr| Column::new_unqualified(expr.schema_name().to_string());
-    for expr in &computed {
-        items.push(anything(expr.clone()).alias(named(expr).name));
+    for (place, expr) in computed.iter().enumerate() {
+        items.push(anything(expr.clone()).alias(plain_name(place)));
     }
     let input = Arc::new(LogicalPlan::Projection(Projection::try_new(items, aggregate.input)?));
     let group_expr = aggregate.group_expr.into_iter().map(|set| {
         set.transform_down(|expr| {
-            if computed.contains(&expr) {
-                // What it consists of stands below.
-                let column = Expr::Column(named(&expr));
-                return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
-            }
-            Ok(Transformed::no(expr))
+            let Some(place) = computed.iter().position(|other| *other == expr) else {
+                return Ok(Transformed::no(expr));
+            };
+            // What it consists of stands below.
+            let column = Expr::Column(Column::new_unqualified(plain_name(place)));
+            Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
         })
         .data()
     });
     let group_expr = group_expr.collect::<Result<Vec<_>>>()?;
-    Aggregate::try_new(input, group_expr, aggregate.aggr_expr)
+    let grouped = Aggregate::try_new(input, group_expr, aggregate.aggr_expr)?;
+    if computed.is_empty() {
+        return Ok(LogicalPlan::Aggregate(grouped));
+    }
+    let names = grouped.schema.columns().into_iter().zip(named_before.iter());
+    let items = names.map(|(column, (qualifier, field))| {
+        let same = column.name == *field.name();
+        let expr = Expr::Column(column);
+        if same { expr } else { expr.alias_qualified(qualifier.cloned(), field.name()) }
+    });
+    let items = items.collect();
+    let grouped = Arc::new(LogicalPlan::Aggregate(grouped));
+    Ok(LogicalPlan::Projection(Projection::try_new(items, grouped)?))
+}
+
+/// The name under which the computed expression at `place` is grouped by.
+fn plain_name(place: usize) -> String {
+    format!("__grouped_{place}")
 }
 
 /// The expressions a part of GROUP BY names.
