@@ -52,6 +52,7 @@ mod placed;
 mod prepare;
 mod prepared;
 mod query;
+mod real_keys;
 mod runtime;
 mod secrets;
 mod session;
@@ -66,7 +67,6 @@ mod update;
 mod value_subqueries;
 mod view_age;
 mod views;
-mod window_keys;
 mod wire_schema;
 
 #[cfg(test)]

@@ -28,10 +28,10 @@ use crate::grouping_sets::GroupingSets;
 use crate::membership::Membership;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
+use crate::real_keys::RealKeys;
 use crate::session::DEFAULT_NAMESPACE;
 use crate::truth_tests::TruthTests;
 use crate::value_subqueries::ValueSubqueries;
-use crate::window_keys::WindowKeys;
 use crate::{EngineError, EngineSettings, simplify};
 
 /// The one catalog there is.
@@ -74,7 +74,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(ValueSubqueries));
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(TruthTests));
-    rules.push(Arc::new(WindowKeys));
+    rules.push(Arc::new(RealKeys));
     rules
 }
 

@@ -9,6 +9,7 @@ mod date_differences;
 mod exact_numbers;
 mod explain_verbs;
 mod function_forms;
+mod grouped_positions;
 mod marked_tables;
 mod merged_order;
 mod named_casts;

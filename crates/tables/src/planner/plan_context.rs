@@ -27,8 +27,8 @@ use super::names::{Names, Resolved, table_name};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
 use super::{
-    counted_sets, exact_numbers, function_forms, order_names, result_names, row_values, series,
-    unknown_functions, unnested, value_rows,
+    counted_sets, exact_numbers, function_forms, grouped_positions, order_names, result_names,
+    row_values, series, unknown_functions, unnested, value_rows,
 };
 use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
@@ -79,6 +79,7 @@ impl<'a> PlanContext<'a> {
         row_values::rewrite(&mut query)?;
         value_rows::rewrite(&mut query);
         series::rewrite(&mut query);
+        grouped_positions::resolve(&mut query)?;
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;

@@ -1,7 +1,10 @@
-//! To windows, too, 0.0 and -0.0 are one value: PARTITION BY and ORDER BY of OVER.
+//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, and to ORDER BY.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
-//! -0.0, and leaves everything else as it is.
+//! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:
+//! that one may tell the two apart, and stays as it is.
+
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -14,14 +17,24 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::keep_names::rewrite_expressions;
 
-/// Makes one zero of two in the keys of windows. To run when types are settled.
+/// Makes one zero of two in the keys of windows and sorts. To run when types are settled.
 #[derive(Debug)]
-pub(crate) struct WindowKeys;
+pub(crate) struct RealKeys;
 
-impl AnalyzerRule for WindowKeys {
+impl AnalyzerRule for RealKeys {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
-            let LogicalPlan::Window(window) = &node else { return Ok(Transformed::no(node)) };
+            let window = match node {
+                LogicalPlan::Sort(mut sort) => {
+                    let schema = Arc::clone(sort.input.schema());
+                    if let Some((_, earlier)) = sort.expr.split_last_mut() {
+                        earlier.iter_mut().for_each(|key| to_one_zero(&mut key.expr, &schema));
+                    }
+                    return Ok(Transformed::yes(LogicalPlan::Sort(sort)));
+                }
+                LogicalPlan::Window(ref window) => window,
+                other => return Ok(Transformed::no(other)),
+            };
             let schema = merge_schema(&[window.input.as_ref()]);
             let concerned = window.window_expr.iter().any(|expr| has_real_key(expr, &schema));
             if !concerned {
@@ -33,7 +46,7 @@ impl AnalyzerRule for WindowKeys {
     }
 
     fn name(&self) -> &str {
-        "window_keys"
+        "real_keys"
     }
 }
 
@@ -63,10 +76,14 @@ fn with_one_zero(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let params = &mut function.params;
     let ordered = params.order_by.iter_mut().map(|key| &mut key.expr);
     for key in params.partition_by.iter_mut().chain(ordered) {
-        if let Some(zero) = zero_of(key, schema) {
-            let zero = Expr::Literal(zero, None);
-            *key = binary_expr(std::mem::take(key), Operator::Plus, zero);
-        }
+        to_one_zero(key, schema);
     }
     Transformed::yes(Expr::WindowFunction(function))
+}
+
+fn to_one_zero(key: &mut Expr, schema: &DFSchema) {
+    if let Some(zero) = zero_of(key, schema) {
+        let zero = Expr::Literal(zero, None);
+        *key = binary_expr(std::mem::take(key), Operator::Plus, zero);
+    }
 }
