@@ -116,6 +116,46 @@ PLACES = [
         (1,),
         [(None,), (1,), (2,)],
     ),
+    (
+        "frame",
+        "SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t} ORDER BY id",
+        (1,),
+        [(1,), (3,), (5,)],
+    ),
+    (
+        "frame of both sides",
+        "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN ? PRECEDING AND ? FOLLOWING) AS s"
+        " FROM {t} WHERE id > ? ORDER BY id",
+        (0, 1, 0),
+        [(3,), (5,), (3,)],
+    ),
+    (
+        "frame before the row",
+        "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN $1 PRECEDING AND 1 PRECEDING) FROM {t}"
+        " ORDER BY id",
+        (2,),
+        [(None,), (1,), (3,)],
+    ),
+    (
+        "frame after the row",
+        "SELECT sum(id) OVER (ORDER BY id GROUPS BETWEEN 1 FOLLOWING AND $1 FOLLOWING) FROM {t}"
+        " ORDER BY id",
+        (2,),
+        [(5,), (3,), (None,)],
+    ),
+    (
+        "named window",
+        "SELECT n FROM (SELECT id, sum(id) OVER w AS n FROM {t} WINDOW w AS"
+        " (ORDER BY id ROWS $1 PRECEDING)) ORDER BY id",
+        (1,),
+        [(1,), (3,), (5,)],
+    ),
+    (
+        "frame and value",
+        "SELECT $1::INT, sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t} ORDER BY id",
+        (1,),
+        [(1, 1), (1, 3), (1, 5)],
+    ),
     ("filter", "SELECT count(*) FILTER (WHERE id > $1) FROM {t}", (1,), [(2,)]),
     (
         "join",
@@ -145,7 +185,15 @@ def test_a_bound_value_is_as_good_as_a_written_one(cursor, table, sql, values, r
 
 # Where none can stand.
 REFUSED = [
-    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (1,), "frame"),
+    ("SELECT sum(id) OVER (ORDER BY id RANGE $1 PRECEDING) FROM {t}", (1,), "RANGE frame"),
+    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (-1,), "number of rows"),
+    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (None,), "number of rows"),
+    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (1.5,), "number of rows"),
+    (
+        "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN $1 PRECEDING AND $2 PRECEDING) FROM {t}",
+        (1, 2),
+        "begins",
+    ),
     ("SELECT cosine_distance(v, $1) FROM {t}", ([1.0, 2.0],), "2"),
     ("SELECT id FROM {t} WHERE d = $1", ("no date",), r"\$1|date"),
 ]
@@ -178,6 +226,24 @@ def test_columns_are_called_as_they_are_written(cursor, table, sql, names):
     values = ("v",) if "$1" in sql else None
     cursor.execute(sql.format(t=table), values)
     assert cursor.fetch_arrow_table().column_names == names
+
+
+def test_a_frame_is_bound_anew_each_time(cursor, table):
+    sql = f"SELECT sum(id) OVER (ORDER BY id ROWS ? PRECEDING) FROM {table} ORDER BY id"
+    schema = cursor.adbc_prepare(sql)
+    assert [str(field.type) for field in schema] == ["int64"]
+    for rows, sums in [(0, [1, 2, 3]), (1, [1, 3, 5]), (9, [1, 3, 6])]:
+        cursor.execute(sql, (rows,))
+        found = cursor.fetch_arrow_table()
+        assert found.column_names == ["sum(id) OVER (ORDER BY id ROWS $1 PRECEDING)"]
+        assert found.column(0).to_pylist() == sums
+    cursor.execute(
+        f"INSERT INTO {table} (id, b)"
+        f" SELECT id + 10, sum(id) OVER (ORDER BY id ROWS ? PRECEDING) FROM {table}",
+        (1,),
+    )
+    cursor.execute(f"SELECT b FROM {table} WHERE id > 10 ORDER BY id")
+    assert cursor.fetchall() == [(1,), (3,), (5,)]
 
 
 def test_plans_show_what_was_written(cursor, table, shared_server):

@@ -23,6 +23,9 @@ pub struct ParsedStatement {
     pub start: Position,
     /// How many parameters the statement takes: `$1` to `$parameter_count`.
     pub parameter_count: usize,
+    /// The ordinals of those that stand in window frames: what they are bound to belongs to the
+    /// plan.
+    pub frame_parameters: Vec<usize>,
 }
 
 impl ParsedStatement {
