@@ -48,6 +48,7 @@ PLACES = [
         ("5", "2024-01-01"),
         [(5, datetime.date(2024, 1, 1))],
     ),
+    ("cast of a fraction", "SELECT $1::INT, CAST($2 AS BIGINT)", (2.7, -2.5), [(3, -2)]),
     ("decimal", "SELECT $1::DECIMAL(10, 2)", ("1.25",), [(Decimal("1.25"),)]),
     ("case", "SELECT CASE WHEN $1 THEN 1 ELSE $2 END", (False, 5), [(5,)]),
     (
@@ -88,6 +89,17 @@ PLACES = [
     ("array", "SELECT [1, $1]", (2,), [([1, 2],)]),
     ("json step", "SELECT j ->> $1 FROM {t} WHERE id = 2", ("k",), [("5",)]),
     ("json index", "SELECT j -> 'k' ->> $1::INT FROM {t} WHERE id = 1", (1,), [("2",)]),
+    ("json path", "SELECT j #>> $1 FROM {t} WHERE id = 1", (["k", "0"],), [("1",)]),
+    ("json path as text", "SELECT j #>> $1 FROM {t} WHERE id = 1", ("{k,1}",), [("2",)]),
+    ("json path as a cast", "SELECT j #>> ?::TEXT FROM {t} WHERE id = 1", ("{k,1}",), [("2",)]),
+    ("json at a path", "SELECT j #> $1 FROM {t} WHERE id = 1", (["k"],), [("[1, 2]",)]),
+    ("json steps", "SELECT j -> ? ->> ? FROM {t} WHERE id = 1", ("k", 1), [("2",)]),
+    (
+        "json part",
+        "SELECT id FROM {t} WHERE json_contains(j, $1)",
+        ('{"k": 5}',),
+        [(2,)],
+    ),
     (
         "vector",
         "SELECT id FROM {t} ORDER BY l2_distance(v, $1) LIMIT 1",
@@ -195,6 +207,7 @@ REFUSED = [
         "begins",
     ),
     ("SELECT cosine_distance(v, $1) FROM {t}", ([1.0, 2.0],), "2"),
+    ("SELECT j #>> $1 FROM {t}", ("k",), "take a path"),
     ("SELECT id FROM {t} WHERE d = $1", ("no date",), r"\$1|date"),
 ]
 
