@@ -49,6 +49,7 @@ PLACES = [
         [(5, datetime.date(2024, 1, 1))],
     ),
     ("cast of a fraction", "SELECT $1::INT, CAST($2 AS BIGINT)", (2.7, -2.5), [(3, -2)]),
+    ("cast of a fraction", "SELECT $1::INT, CAST($2 AS BIGINT)", (2.7, -2.5), [(3, -2)]),
     ("decimal", "SELECT $1::DECIMAL(10, 2)", ("1.25",), [(Decimal("1.25"),)]),
     ("case", "SELECT CASE WHEN $1 THEN 1 ELSE $2 END", (False, 5), [(5,)]),
     (

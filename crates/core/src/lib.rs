@@ -52,6 +52,7 @@ mod placed;
 mod prepare;
 mod prepared;
 mod query;
+mod rounded_casts;
 mod runtime;
 mod secrets;
 mod session;
