@@ -134,6 +134,7 @@ impl Engine {
             }
             Statement::ShowNamespaces { .. }
             | Statement::ShowTables { .. }
+            | Statement::ShowViews { .. }
             | Statement::ShowStats { .. }
             | Statement::ShowFunctions { .. }
             | Statement::ShowSettings

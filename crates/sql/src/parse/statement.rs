@@ -131,6 +131,13 @@ pub enum Statement {
         /// A LIKE pattern for the names.
         like: Option<String>,
     },
+    /// `SHOW VIEWS [IN namespace] [LIKE pattern]`; without a namespace: the session's.
+    ShowViews {
+        /// The namespace to list.
+        namespace: Option<String>,
+        /// A LIKE pattern for the names.
+        like: Option<String>,
+    },
     /// SHOW STATS FOR TABLE t.
     ShowStats {
         /// The table.
@@ -194,6 +201,7 @@ impl Statement {
             | Self::Explain(_)
             | Self::ShowNamespaces { .. }
             | Self::ShowTables { .. }
+            | Self::ShowViews { .. }
             | Self::ShowStats { .. }
             | Self::ShowFunctions { .. }
             | Self::ShowSettings
@@ -261,6 +269,7 @@ impl Statement {
             Self::DropView { .. } => "DROP VIEW",
             Self::DropTable { .. } => "DROP TABLE",
             Self::ShowTables { .. } => "SHOW TABLES",
+            Self::ShowViews { .. } => "SHOW VIEWS",
             Self::Describe { .. } => "DESCRIBE",
             Self::ShowCreateTable { .. } => "SHOW CREATE TABLE",
             Self::CreateUser(_) => "CREATE USER",
