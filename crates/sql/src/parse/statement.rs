@@ -108,8 +108,8 @@ pub enum Statement {
     },
     /// TRUNCATE.
     Truncate {
-        /// The table.
-        table: TableName,
+        /// The tables, one at least: all are emptied or none is.
+        tables: Vec<TableName>,
     },
     /// CREATE VIEW.
     CreateView(Box<CreateView>),

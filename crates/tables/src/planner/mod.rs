@@ -101,7 +101,7 @@ pub fn plan_dml(
         Statement::Insert(insert) => dml::plan_insert(&context, insert),
         Statement::Update(update) => dml::plan_update(&context, update),
         Statement::Delete(delete) => dml::plan_delete(&context, delete),
-        Statement::Truncate { table } => dml::plan_truncate(&context, table),
+        Statement::Truncate { tables } => dml::plan_truncate(&context, tables),
         Statement::Merge(merge) => dml::plan_merge(&context, merge),
         other => Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into()),
     }?;

@@ -49,6 +49,7 @@ fn every_statement_is_known_by_its_name() {
         ("DROP USER TABLE t", "DROP TABLE", false),
         ("SHOW TABLES", "SHOW TABLES", true),
         ("SHOW VIEWS FROM n", "SHOW VIEWS", true),
+        ("TRUNCATE a, ONLY b.c, only, \"table\" RESTRICT", "TRUNCATE", false),
         ("SHOW TABLES IN n", "SHOW TABLES", true),
         ("DESCRIBE t", "DESCRIBE", true),
         ("DESC TABLE t", "DESCRIBE", true),
