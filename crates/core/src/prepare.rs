@@ -207,7 +207,7 @@ impl Engine {
         };
         let mut with_offsets = None;
         if !in_frames.is_empty() {
-            let offsets = FrameOffsets::bound(in_frames, &bound.values)?;
+            let offsets = FrameOffsets::bound(in_frames, &bound.values);
             let state = with_offsets.insert(self.planning.clone());
             state.config_mut().set_extension(Arc::new(offsets));
         }

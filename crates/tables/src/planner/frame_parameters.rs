@@ -22,33 +22,20 @@ use kalamdb_sql::{Position, SqlError};
 const FAR: u64 = i64::MAX as u64;
 const AT_THE_ROW: u64 = 0;
 
-/// The numbers bound to the parameters in a statement's window frames. Planning finds them among
-/// the extensions of the session.
+/// What is bound to the parameters in a statement's window frames. Planning finds it among the
+/// extensions of the session.
 #[derive(Debug)]
-pub struct FrameOffsets(HashMap<String, u64>);
+pub struct FrameOffsets(HashMap<String, ScalarValue>);
 
 impl FrameOffsets {
     /// Of the parameters with these ordinals, from 1.
-    ///
-    /// # Errors
-    /// NULL, negative values, and what is no whole number.
-    pub fn bound(ordinals: &[usize], values: &ParamValues) -> Result<Self, SqlError> {
+    pub fn bound(ordinals: &[usize], values: &ParamValues) -> Self {
         let offset = |ordinal: &usize| {
             let name = format!("${ordinal}");
-            let value = values.get_placeholders_with_values(&name).ok().map(|bound| bound.value);
-            match value.as_ref().and_then(whole) {
-                Some(rows) => Ok((name, rows)),
-                None => Err(SqlError::Coded {
-                    state: SqlState::WindowError,
-                    message: format!(
-                        "parameter {name} in a window frame is a number of rows, from 0, not {}",
-                        value.unwrap_or(ScalarValue::Null)
-                    ),
-                    position: None,
-                }),
-            }
+            let bound = values.get_placeholders_with_values(&name).ok()?;
+            Some((name, bound.value))
         };
-        ordinals.iter().map(offset).collect::<Result<_, _>>().map(Self)
+        Self(ordinals.iter().filter_map(offset).collect())
     }
 }
 
@@ -64,7 +51,8 @@ fn whole(value: &ScalarValue) -> Option<u64> {
 /// Writes numbers in the place of parameters in window frames: those bound, else stand-ins.
 ///
 /// # Errors
-/// A parameter in a RANGE frame: what it may be depends on what the window is ordered by.
+/// A parameter in a RANGE frame, since what it may be depends on what the window is ordered by; NULL,
+/// negative values, and what is no whole number.
 pub(super) fn write_out(state: &SessionState, query: &mut Query) -> Result<(), SqlError> {
     let bound = state.config().get_extension::<FrameOffsets>();
     match query.visit(&mut Frames { bound: bound.as_deref() }) {
@@ -121,8 +109,23 @@ impl Frames<'_> {
                     position: begin_of(*span),
                 }));
             }
-            let bound = self.bound.and_then(|bound| bound.0.get(name)).copied();
-            let rows = bound.unwrap_or(if far { FAR } else { AT_THE_ROW });
+            let rows = match self.bound.and_then(|bound| bound.0.get(name)) {
+                None if far => FAR,
+                None => AT_THE_ROW,
+                Some(bound) => match whole(bound) {
+                    Some(rows) => rows,
+                    None => {
+                        return ControlFlow::Break(Box::new(SqlError::Coded {
+                            state: SqlState::WindowError,
+                            message: format!(
+                                "parameter {name} in a window frame is a number of rows, from 0, \
+                                 not {bound}"
+                            ),
+                            position: begin_of(*span),
+                        }));
+                    }
+                },
+            };
             *value = Value::Number(rows.to_string(), false);
         }
         ControlFlow::Continue(())
