@@ -206,7 +206,10 @@ def test_create_makes_keys_and_types_and_respects_what_exists(shared_server, nam
     assert "no row is committed" in said
     replace = ["--create", "--if-exists", "replace"]
     succeed(shared_server, "import", file, "--table", table, *replace)
+    assert rows_in(shared_server, table) == 2
     append = ["--create", "--if-exists", "append"]
+    assert "duplicate key" in refused(shared_server, "import", file, "--table", table, *append)
+    file.write_text('{"id": 3, "doc": null}\n{"id": 4, "doc": []}\n')
     succeed(shared_server, "import", file, "--table", table, *append)
     assert rows_in(shared_server, table) == 4
     said = refused(shared_server, "import", file, "--table", f"{namespace}.nosuch")
@@ -215,6 +218,64 @@ def test_create_makes_keys_and_types_and_respects_what_exists(shared_server, nam
     empty.write_text("a,b\n")
     succeed(shared_server, "import", empty, "--table", f"{namespace}.empty", "--create")
     assert select(shared_server, f"SELECT * FROM {namespace}.empty").column_names == ["a", "b"]
+
+
+def test_replacing_the_rows_keeps_the_table(shared_server, namespace, tmp_path):
+    table = f"{namespace}.t"
+    execute(
+        shared_server,
+        f"CREATE TABLE {table} (id INT PRIMARY KEY, name VARCHAR(9) NOT NULL CHECK (name <> ''),"
+        " n INT DEFAULT 7) COMMENT 'kept' WITH (DURABILITY = 'interval:200ms')",
+    )
+    execute(shared_server, f"CREATE VIEW {namespace}.v AS SELECT name FROM {table}")
+    execute(shared_server, f"INSERT INTO {table} VALUES (1, 'old', 1), (2, 'old', 2)")
+    definition = select(shared_server, f"SHOW CREATE TABLE {table}")
+    file = tmp_path / "f.csv"
+    to = ["--table", table, "--create", "--if-exists", "replace", "--primary-key", "id"]
+
+    for content, said in [
+        ("id,name,other\n3,c,4\n", "has no column 'other'"),
+        ("id,n\n3,4\n", "does not have the column name"),
+        ("n\n4\n", "does not have the columns id, name"),
+        ("id,name\nx,c\n", "'x' is not a value of type INT"),
+    ]:
+        file.write_text(content)
+        said_of = refused(shared_server, "import", file, *to)
+        assert said in said_of and "emptied" not in said_of, said_of
+        assert rows_in(shared_server, table) == 2, content
+
+    file.write_text("id,name\n2,new\n3,more\n")
+    succeed(shared_server, "import", file, *to)
+    got = select(shared_server, f"SELECT * FROM {table} ORDER BY id").to_pylist()
+    assert [tuple(row.values()) for row in got] == [(2, "new", 7), (3, "more", 7)]
+    assert select(shared_server, f"SHOW CREATE TABLE {table}").equals(definition)
+    assert rows_in(shared_server, f"{namespace}.v") == 2
+
+    for content, said in [
+        ("id,name\n5,a\n5,b\n", "duplicate key"),
+        ('id,name\n5,""\n', "violates the check"),
+    ]:
+        file.write_text(content)
+        said_of = refused(shared_server, "import", file, *to)
+        assert said in said_of and "was emptied, the rows it had are gone" in said_of, said_of
+        assert rows_in(shared_server, table) == 0
+        execute(shared_server, f"INSERT INTO {table} VALUES (1, 'old', 1)")
+    file.write_text("id,name\n")
+    succeed(shared_server, "import", file, *to)
+    assert rows_in(shared_server, table) == 0
+    assert select(shared_server, f"SHOW CREATE TABLE {table}").equals(definition)
+
+    file.write_text("id\n1\n1\n")
+    to[1] = f"{namespace}.made"
+    assert "duplicate key" in refused(shared_server, "import", file, *to)
+    for table in ["v", "stream"]:
+        to[1] = f"{namespace}.{table}"
+        if table == "stream":
+            execute(shared_server, f"CREATE STREAM TABLE {to[1]} (id INT) WITH (TTL_SECONDS = 60)")
+            execute(shared_server, f"INSERT INTO {to[1]} VALUES (1)")
+        rows = rows_in(shared_server, to[1])
+        assert "emptied" not in refused(shared_server, "import", file, *to)
+        assert rows_in(shared_server, to[1]) == rows
 
 
 def test_columns_are_matched_by_name_and_missing_ones_get_their_default(

@@ -48,6 +48,7 @@ PLACES = [
         ("5", "2024-01-01"),
         [(5, datetime.date(2024, 1, 1))],
     ),
+    ("cast of a fraction", "SELECT $1::INT, CAST($2 AS BIGINT)", (2.7, -2.5), [(3, -2)]),
     ("decimal", "SELECT $1::DECIMAL(10, 2)", ("1.25",), [(Decimal("1.25"),)]),
     ("case", "SELECT CASE WHEN $1 THEN 1 ELSE $2 END", (False, 5), [(5,)]),
     (
@@ -88,6 +89,17 @@ PLACES = [
     ("array", "SELECT [1, $1]", (2,), [([1, 2],)]),
     ("json step", "SELECT j ->> $1 FROM {t} WHERE id = 2", ("k",), [("5",)]),
     ("json index", "SELECT j -> 'k' ->> $1::INT FROM {t} WHERE id = 1", (1,), [("2",)]),
+    ("json path", "SELECT j #>> $1 FROM {t} WHERE id = 1", (["k", "0"],), [("1",)]),
+    ("json path as text", "SELECT j #>> $1 FROM {t} WHERE id = 1", ("{k,1}",), [("2",)]),
+    ("json path as a cast", "SELECT j #>> ?::TEXT FROM {t} WHERE id = 1", ("{k,1}",), [("2",)]),
+    ("json at a path", "SELECT j #> $1 FROM {t} WHERE id = 1", (["k"],), [("[1, 2]",)]),
+    ("json steps", "SELECT j -> ? ->> ? FROM {t} WHERE id = 1", ("k", 1), [("2",)]),
+    (
+        "json part",
+        "SELECT id FROM {t} WHERE json_contains(j, $1)",
+        ('{"k": 5}',),
+        [(2,)],
+    ),
     (
         "vector",
         "SELECT id FROM {t} ORDER BY l2_distance(v, $1) LIMIT 1",
@@ -115,6 +127,47 @@ PLACES = [
         "SELECT lag(id, $1) OVER (ORDER BY id) FROM {t} ORDER BY id",
         (1,),
         [(None,), (1,), (2,)],
+    ),
+    (
+        "frame",
+        "SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t} ORDER BY id",
+        (1,),
+        [(1,), (3,), (5,)],
+    ),
+    (
+        "frame of both sides",
+        "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN ? PRECEDING AND ? FOLLOWING) AS s"
+        " FROM {t} WHERE id > ? ORDER BY id",
+        (0, 1, 0),
+        [(3,), (5,), (3,)],
+    ),
+    (
+        "frame before the row",
+        "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN $1 PRECEDING AND 1 PRECEDING) FROM {t}"
+        " ORDER BY id",
+        (2,),
+        [(None,), (1,), (3,)],
+    ),
+    (
+        "frame after the row",
+        "SELECT sum(id) OVER (ORDER BY id GROUPS BETWEEN 1 FOLLOWING AND $1 FOLLOWING) FROM {t}"
+        " ORDER BY id",
+        (2,),
+        [(5,), (3,), (None,)],
+    ),
+    (
+        "named window",
+        "SELECT n FROM (SELECT id, sum(id) OVER w AS n FROM {t} WINDOW w AS"
+        " (ORDER BY id ROWS $1 PRECEDING)) ORDER BY id",
+        (1,),
+        [(1,), (3,), (5,)],
+    ),
+    ("a column called so", "SELECT $1 following FROM {t} WHERE id = 1", ("x",), [("x",)]),
+    (
+        "frame and value",
+        "SELECT $1::INT, sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t} ORDER BY id",
+        (1,),
+        [(1, 1), (1, 3), (1, 5)],
     ),
     ("filter", "SELECT count(*) FILTER (WHERE id > $1) FROM {t}", (1,), [(2,)]),
     (
@@ -145,8 +198,17 @@ def test_a_bound_value_is_as_good_as_a_written_one(cursor, table, sql, values, r
 
 # Where none can stand.
 REFUSED = [
-    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (1,), "frame"),
+    ("SELECT sum(id) OVER (ORDER BY id RANGE $1 PRECEDING) FROM {t}", (1,), "RANGE frame"),
+    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (-1,), "number of rows"),
+    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (None,), "number of rows"),
+    ("SELECT sum(id) OVER (ORDER BY id ROWS $1 PRECEDING) FROM {t}", (1.5,), "number of rows"),
+    (
+        "SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN $1 PRECEDING AND $2 PRECEDING) FROM {t}",
+        (1, 2),
+        "begins",
+    ),
     ("SELECT cosine_distance(v, $1) FROM {t}", ([1.0, 2.0],), "2"),
+    ("SELECT j #>> $1 FROM {t}", ("k",), "take a path"),
     ("SELECT id FROM {t} WHERE d = $1", ("no date",), r"\$1|date"),
 ]
 
@@ -178,6 +240,24 @@ def test_columns_are_called_as_they_are_written(cursor, table, sql, names):
     values = ("v",) if "$1" in sql else None
     cursor.execute(sql.format(t=table), values)
     assert cursor.fetch_arrow_table().column_names == names
+
+
+def test_a_frame_is_bound_anew_each_time(cursor, table):
+    sql = f"SELECT sum(id) OVER (ORDER BY id ROWS ? PRECEDING) FROM {table} ORDER BY id"
+    schema = cursor.adbc_prepare(sql)
+    assert [str(field.type) for field in schema] == ["int64"]
+    for rows, sums in [(0, [1, 2, 3]), (1, [1, 3, 5]), (9, [1, 3, 6])]:
+        cursor.execute(sql, (rows,))
+        found = cursor.fetch_arrow_table()
+        assert found.column_names == ["sum(id) OVER (ORDER BY id ROWS $1 PRECEDING)"]
+        assert found.column(0).to_pylist() == sums
+    cursor.execute(
+        f"INSERT INTO {table} (id, b)"
+        f" SELECT id + 10, sum(id) OVER (ORDER BY id ROWS ? PRECEDING) FROM {table}",
+        (1,),
+    )
+    cursor.execute(f"SELECT b FROM {table} WHERE id > 10 ORDER BY id")
+    assert cursor.fetchall() == [(1,), (3,), (5,)]
 
 
 def test_plans_show_what_was_written(cursor, table, shared_server):

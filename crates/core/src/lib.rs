@@ -53,6 +53,7 @@ mod prepare;
 mod prepared;
 mod query;
 mod real_keys;
+mod rounded_casts;
 mod runtime;
 mod secrets;
 mod session;

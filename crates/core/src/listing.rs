@@ -30,6 +30,9 @@ pub(crate) fn schema(statement: &Statement) -> SchemaRef {
             text("table_type", false),
             text("comment", true),
         ],
+        Statement::ShowViews { .. } => {
+            vec![text("namespace", false), text("view_name", false), text("comment", true)]
+        }
         Statement::Describe { .. } => vec![
             Field::new("ordinal", DataType::Int32, false),
             text("column_name", false),
@@ -82,6 +85,14 @@ pub(crate) fn rows(
                 )
             }
         }
+        Statement::ShowViews { namespace: named, .. } => {
+            let namespace = named.as_deref().unwrap_or(namespace);
+            if !RESERVED_NAMESPACES.contains(&namespace) {
+                catalog.shown_namespace(principal, namespace)?;
+            }
+            let views = catalog.views_in(namespace);
+            list_views(views.filter(|view| catalog.shows_view(principal, view)))
+        }
         Statement::Describe { table } => match shown(view, namespace, table)? {
             Shown::Table(entry) => describe(&entry.definition),
             Shown::View(view) => describe_columns(&TableInfo::of_view(view)),
@@ -129,6 +140,7 @@ pub(crate) fn rows(
     match statement {
         Statement::ShowNamespaces { like: Some(pattern) } => matching(&rows, "namespace", pattern),
         Statement::ShowTables { like: Some(pattern), .. } => matching(&rows, "table_name", pattern),
+        Statement::ShowViews { like: Some(pattern), .. } => matching(&rows, "view_name", pattern),
         _ => Ok(rows),
     }
 }
@@ -197,6 +209,16 @@ fn list_tables<'a>(
         texts(rows.iter().map(|(_, name, ..)| Some(&***name))),
         texts(rows.iter().map(|(_, _, kind, _)| Some(*kind))),
         texts(rows.iter().map(|(.., comment)| *comment)),
+    ]
+}
+
+fn list_views<'a>(views: impl Iterator<Item = &'a Arc<ViewEntry>>) -> Vec<ArrayRef> {
+    let mut views: Vec<_> = views.map(|view| &view.definition).collect();
+    views.sort_unstable_by_key(|view| &view.name);
+    vec![
+        texts(views.iter().map(|view| Some(&*view.namespace))),
+        texts(views.iter().map(|view| Some(&*view.name))),
+        texts(views.iter().map(|view| view.comment.as_deref())),
     ]
 }
 

@@ -32,6 +32,8 @@ const OF_VECTORS: [&str; 6] = [
     "inner_product",
     "negative_inner_product",
 ];
+/// The function of paths into JSON, which are lists of steps.
+const OF_PATHS: &str = "json_path_steps";
 /// Functions whose further arguments are places in an array.
 const BY_POSITION: [&str; 2] = ["array_element", "array_slice"];
 /// Window functions by their first argument that is a number of rows.
@@ -198,6 +200,11 @@ fn of_function(call: ScalarFunction, schema: &DFSchema) -> ScalarFunction {
     {
         let list = DataType::List(Arc::new(Field::new_list_field(of.clone(), true)));
         let args = args.into_iter().map(|arg| typed(arg, &list)).collect();
+        return ScalarFunction { func, args };
+    }
+    if name == OF_PATHS {
+        let path = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+        let args = args.into_iter().map(|arg| typed(arg, &path)).collect();
         return ScalarFunction { func, args };
     }
     if BY_POSITION.contains(&name.as_str()) {

@@ -27,10 +27,13 @@ type Parameters = (SchemaRef, Vec<Destination>);
 /// The plan with a type on every placeholder, and the schema of the parameters: one nullable
 /// field per ordinal, named `$1`, `$2`, ….
 ///
-/// A placeholder whose type the plan does not tell is an Int64 in LIMIT and OFFSET, else Utf8.
+/// A placeholder whose type the plan does not tell is an Int64 in LIMIT and OFFSET, else Utf8. Those
+/// `in_frames`, by their ordinals, are not in the plan; unless they stand elsewhere too, they are
+/// Int64.
 pub(crate) fn resolve(
     plan: LogicalPlan,
     count: usize,
+    in_frames: &[usize],
 ) -> Result<(LogicalPlan, Parameters), EngineError> {
     if count == 0 {
         return Ok((plan, (Arc::new(Schema::empty()), Vec::new())));
@@ -59,6 +62,7 @@ pub(crate) fn resolve(
                     .with_metadata(field.metadata().clone());
                 (stored, plain)
             }
+            None if in_frames.contains(&ordinal) => (None, Field::new(name, DataType::Int64, true)),
             None => (None, Field::new(name, DataType::Utf8, true)),
         };
         fields.push(field);

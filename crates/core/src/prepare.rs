@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::ParamValues;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use kalamdb_commons::{ErrorKind, Principal, SqlState};
 use kalamdb_sql::{CatalogSnapshot, ParsedStatement, Statement};
+use kalamdb_tables::FrameOffsets;
 
 use crate::bound_values::BoundRow;
 use crate::prepared::{PreparedPlan, StatementKind};
@@ -119,10 +121,12 @@ impl Engine {
             | Statement::Merge(_)
             | Statement::Truncate { .. }
             | Statement::CreateTableAs(_) => {
-                let plan = self.plan_relational(principal, namespace, catalog, &statement)?;
+                let state = &self.planning;
+                let plan =
+                    plan_relational(state, principal, namespace, catalog, &statement.statement)?;
                 let plan = literals::fit(plan)?;
-                let (plan, (parameters, places)) =
-                    parameters::resolve(plan, statement.parameter_count)?;
+                let (count, in_frames) = (statement.parameter_count, &statement.frame_parameters);
+                let (plan, (parameters, places)) = parameters::resolve(plan, count, in_frames)?;
                 let plan = self.analyze(plan)?;
                 let schema = wire_schema::of_plan(plan.schema());
                 destinations = places;
@@ -130,6 +134,7 @@ impl Engine {
             }
             Statement::ShowNamespaces { .. }
             | Statement::ShowTables { .. }
+            | Statement::ShowViews { .. }
             | Statement::ShowStats { .. }
             | Statement::ShowFunctions { .. }
             | Statement::ShowSettings
@@ -180,30 +185,13 @@ impl Engine {
         })
     }
 
-    fn plan_relational(
-        &self,
-        principal: &Principal,
-        namespace: &str,
-        catalog: &Arc<CatalogSnapshot>,
-        statement: &ParsedStatement,
-    ) -> Result<LogicalPlan, EngineError> {
-        let plan = kalamdb_tables::plan_statement(
-            &self.planning,
-            catalog,
-            principal,
-            namespace,
-            &statement.statement,
-        )?;
-        kalamdb_tables::check_plan(&plan)?;
-        Ok(plan)
-    }
-
     /// The plan for one row of bound values, and those that are left to put into it. It is made
     /// anew when the declared types do not hold the values: what they meet is then coerced as if
-    /// they had been written.
+    /// they had been written. So it is when some stand in window frames, which are of the plan.
     ///
     /// # Errors
-    /// `InvalidInput` when the result would be another than the prepared one.
+    /// `InvalidInput` when the result would be another than the prepared one, and for values that
+    /// bound no frame.
     pub(crate) fn plan_bound<'a>(
         &self,
         principal: &Principal,
@@ -212,11 +200,20 @@ impl Engine {
         plan: &LogicalPlan,
         bound: Option<&'a BoundRow>,
     ) -> Result<(LogicalPlan, Option<&'a ParamValues>), EngineError> {
-        let Some(bound) = bound.filter(|bound| bound.own_types) else {
+        let in_frames = &prepared.statement.frame_parameters;
+        let is_made_for = |bound: &BoundRow| bound.own_types || !in_frames.is_empty();
+        let Some(bound) = bound.filter(|bound| is_made_for(bound)) else {
             return Ok((plan.clone(), bound.map(|bound| &bound.values)));
         };
-        let namespace = &prepared.namespace;
-        let plan = self.plan_relational(principal, namespace, catalog, &prepared.statement)?;
+        let mut with_offsets = None;
+        if !in_frames.is_empty() {
+            let offsets = FrameOffsets::bound(in_frames, &bound.values);
+            let state = with_offsets.insert(self.planning.clone());
+            state.config_mut().set_extension(Arc::new(offsets));
+        }
+        let state = with_offsets.as_ref().unwrap_or(&self.planning);
+        let (namespace, statement) = (&prepared.namespace, &prepared.statement.statement);
+        let plan = plan_relational(state, principal, namespace, catalog, statement)?;
         let plan = literals::fit(plan.replace_params_with_values(&bound.values)?)?;
         let plan = self.analyze(plan)?;
         let schema = wire_schema::of_plan(plan.schema());
@@ -234,6 +231,18 @@ impl Engine {
         let state = &self.planning;
         Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
     }
+}
+
+fn plan_relational(
+    state: &SessionState,
+    principal: &Principal,
+    namespace: &str,
+    catalog: &Arc<CatalogSnapshot>,
+    statement: &Statement,
+) -> Result<LogicalPlan, EngineError> {
+    let plan = kalamdb_tables::plan_statement(state, catalog, principal, namespace, statement)?;
+    kalamdb_tables::check_plan(&plan)?;
+    Ok(plan)
 }
 
 /// The one statement of a text.

@@ -29,6 +29,7 @@ use crate::membership::Membership;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::real_keys::RealKeys;
+use crate::rounded_casts::{RoundedCasts, WrittenCasts};
 use crate::session::DEFAULT_NAMESPACE;
 use crate::truth_tests::TruthTests;
 use crate::value_subqueries::ValueSubqueries;
@@ -68,7 +69,10 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     // Settling types gives expressions other names, and those in grouping sets are lost then.
     let types = rules.iter().position(|rule| rule.name() == "type_coercion");
-    rules.insert(types.unwrap_or(0), Arc::new(GroupingSets));
+    let types = types.unwrap_or(0);
+    rules.insert(types, Arc::new(WrittenCasts));
+    rules.insert(types, Arc::new(GroupingSets));
+    rules.push(Arc::new(RoundedCasts));
     rules.push(Arc::new(NullableSubqueries));
     rules.push(Arc::new(Membership));
     rules.push(Arc::new(ValueSubqueries));

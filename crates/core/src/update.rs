@@ -190,7 +190,9 @@ impl DmlRun {
         let Some(bound) = bound else {
             return self.retried(None, None).await;
         };
-        if bound.num_rows() > 1 && self.inserts_values() && inserts_one_row(&self.prepared.plan) {
+        let has_one_plan = self.prepared.statement.frame_parameters.is_empty();
+        let inserts = has_one_plan && self.inserts_values();
+        if bound.num_rows() > 1 && inserts && inserts_one_row(&self.prepared.plan) {
             match self.retried(Some(bound.all()?), None).await {
                 // One after the other, each finds the row as the one before it left it.
                 Err(error) if error.affects_a_row_twice() => {}

@@ -44,7 +44,7 @@ fn create_once(
     let state = &engine.planning;
     let planned = kalamdb_tables::plan_view(state, &snapshot, principal, namespace, view)?;
     kalamdb_tables::check_plan(&planned.plan)?;
-    let (plan, _) = parameters::resolve(literals::fit(planned.plan)?, 0)?;
+    let (plan, _) = parameters::resolve(literals::fit(planned.plan)?, 0, &[])?;
     let schema = wire_schema::of_plan(engine.analyze(plan)?.schema());
     let mut columns = Vec::with_capacity(schema.fields().len());
     for (field, id) in schema.fields().iter().zip(1..) {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! It does not know Flight, sessions, settings or configuration files: what a statement runs with
-//! reaches a plan through one [`StatementContext`] in the session's extensions.
+//! reaches a plan through one [`StatementContext`] in the session's extensions, and numbers bound to
+//! the parameters of window frames through [`FrameOffsets`] there.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -53,13 +54,13 @@ pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
 pub use dml::{
     CheckPlans, StatementRows, StoredParameter, WritePlanner, check_constraints, check_defaults,
-    encode_batches, insert_batches,
+    encode_batches, insert_batches, item_of, loses_fraction, rounded_cast,
 };
 pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_error};
 pub use functions::{IntervalOperators, scalar_functions};
 pub use plain_words::{About, Plain, in_sql_types, plain_words};
 pub use planner::{
-    MergedOrder, OnePartition, PlannedView, exact_decimal, name_verb, other_function_names,
-    plan_dml, plan_query, plan_statement, plan_view, write_to_view,
+    FrameOffsets, MergedOrder, OnePartition, PlannedView, exact_decimal, name_verb,
+    other_function_names, plan_dml, plan_query, plan_statement, plan_view, write_to_view,
 };
 pub use scan_pool::ScanPool;

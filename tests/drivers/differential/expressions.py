@@ -76,6 +76,8 @@ class Expressions:
                 f"(- {self.leaf(INT)})",
                 f"abs({self.leaf(INT)})",
                 f"CAST(length({self.of(TEXT, depth)}) AS INT)",
+                f"CAST({self.of(rng.choice((REAL, EXACT)), depth)} AS INT)",
+                f"TRY_CAST({self.of(rng.choice((REAL, EXACT)), depth)} AS INT)",
                 f"greatest({a}, {self.of(INT, depth)})",
                 f"least({a}, {self.of(INT, depth)})",
                 f"CAST(extract({rng.choice(('year', 'month', 'day'))} FROM {self.leaf(DATE)}) AS INT)",
@@ -86,6 +88,7 @@ class Expressions:
         return self.rng.choice(
             (
                 f"CAST({self.of(INT, depth)} AS BIGINT)",
+                f"CAST({self.of(self.rng.choice((REAL, EXACT)), depth)} AS BIGINT)",
                 f"({self.leaf(BIG)} {self.rng.choice('+-')} {self.rng.randint(0, 99)})",
                 f"({self.leaf(BIG)} % {self.rng.randint(2, 99)})",
                 f"CAST(strpos({self.of(TEXT, depth)}, {self.leaf(TEXT)}) AS BIGINT)",

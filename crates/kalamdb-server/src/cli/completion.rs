@@ -91,6 +91,7 @@ const KEYWORDS: &[&str] = &[
     "SHOW CREATE TABLE",
     "SHOW NAMESPACES",
     "SHOW TABLES",
+    "SHOW VIEWS",
     "SMALLINT",
     "SUM(",
     "TEXT",

@@ -95,6 +95,7 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     for mut part in split::split(sql)? {
         complexity::check_complexity(&part.tokens)?;
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
+        let frame_parameters = placeholders::in_frames(&part.tokens);
         let alias = insert_target::take_alias(&mut part.tokens);
         let dialect = KalamDialect::for_tokens(part.tokens.len());
         let begins = part.tokens.first().map(|token| token.span.start);
@@ -110,7 +111,8 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         }
         dispatch::check_parameters(&statement, parameter_count)?;
         let (text, start) = (part.text, part.start);
-        statements.push(ParsedStatement { statement, text, start, parameter_count });
+        let parsed = ParsedStatement { statement, text, start, parameter_count, frame_parameters };
+        statements.push(parsed);
     }
     if statements.is_empty() {
         return Err(SqlError::Syntax {

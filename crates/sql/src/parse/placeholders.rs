@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use kalamdb_commons::SqlState;
 
 use crate::error::{Position, SqlError};
-use crate::parse::reader::position_of;
+use crate::parse::reader::{is_word, position_of};
 
 /// Parameters of one statement.
 pub const PARAMETERS_MAX: usize = 65_535;
@@ -51,6 +51,29 @@ pub(crate) fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, S
             None,
         )),
     }
+}
+
+/// The ordinals of the parameters before PRECEDING or FOLLOWING, after [`number_parameters`]. One
+/// whose column is called so is taken for one of a frame: its statement is planned once more than
+/// it needs to be.
+pub(crate) fn in_frames(tokens: &[TokenWithSpan]) -> Vec<usize> {
+    let mut ordinals = Vec::new();
+    let mut before = None;
+    for TokenWithSpan { token, .. } in tokens {
+        match token {
+            Token::Whitespace(_) => {}
+            Token::Placeholder(name) => before = name.strip_prefix('$'),
+            token => {
+                if let Some(ordinal) = before.take().and_then(|digits| digits.parse().ok())
+                    && (is_word(token, "PRECEDING") || is_word(token, "FOLLOWING"))
+                    && !ordinals.contains(&ordinal)
+                {
+                    ordinals.push(ordinal);
+                }
+            }
+        }
+    }
+    ordinals
 }
 
 fn number_in(text: &str, position: Option<Position>) -> Result<usize, SqlError> {

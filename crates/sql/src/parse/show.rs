@@ -7,13 +7,14 @@ use crate::parse::reader::{Reader, is_word};
 use crate::parse::settings;
 use crate::parse::statement::Statement;
 
-/// `SHOW NAMESPACES | TABLES [IN ns] | COLUMNS FROM t | CREATE TABLE t | STATS FOR TABLE t |
+/// `SHOW NAMESPACES | TABLES [IN ns] | VIEWS [IN ns] | COLUMNS FROM t | CREATE TABLE t | STATS FOR TABLE t |
 /// FUNCTIONS | USERS | ALL | setting`, lists of names with `[LIKE 'pattern']`.
 pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("SHOW")?;
     let Some(word) = reader.peek_any_word() else {
         return Err(reader.expected(
-            "NAMESPACES, TABLES, COLUMNS, CREATE TABLE, STATS, FUNCTIONS, USERS, ALL or a setting",
+            "NAMESPACES, TABLES, VIEWS, COLUMNS, CREATE TABLE, STATS, FUNCTIONS, USERS, ALL or a \
+             setting",
         ));
     };
     match word.as_str() {
@@ -27,9 +28,12 @@ pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
         }
         "TABLES" => {
             reader.next();
-            let named = reader.eat_word("IN") || reader.eat_word("FROM");
-            let namespace = if named { Some(reader.namespace_name()?) } else { None };
+            let namespace = namespace(reader)?;
             Ok(Statement::ShowTables { namespace, all: false, like: like(reader)? })
+        }
+        "VIEWS" => {
+            reader.next();
+            Ok(Statement::ShowViews { namespace: namespace(reader)?, like: like(reader)? })
         }
         "COLUMNS" => {
             reader.next();
@@ -69,14 +73,19 @@ pub(crate) fn show(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
             }
             Ok(Statement::ShowStats { table: reader.table_name()? })
         }
-        "VIEWS" => {
-            Err(reader.unsupported("SHOW VIEWS", "use SHOW TABLES, or SELECT from system.views"))
-        }
         "INDEXES" | "STATUS" | "VARIABLES" => {
             Err(reader.unsupported(&format!("SHOW {word}"), "look into information_schema"))
         }
         _ => Ok(Statement::ShowSetting { setting: settings::setting(reader)? }),
     }
+}
+
+/// `IN ns`, when it comes next.
+fn namespace(reader: &mut Reader<'_>) -> Result<Option<String>, SqlError> {
+    if !reader.eat_word("IN") && !reader.eat_word("FROM") {
+        return Ok(None);
+    }
+    reader.namespace_name().map(Some)
 }
 
 /// `LIKE 'pattern'`, when it comes next.

@@ -23,6 +23,9 @@ pub struct ParsedStatement {
     pub start: Position,
     /// How many parameters the statement takes: `$1` to `$parameter_count`.
     pub parameter_count: usize,
+    /// The ordinals of those that stand in window frames: what they are bound to belongs to the
+    /// plan.
+    pub frame_parameters: Vec<usize>,
 }
 
 impl ParsedStatement {
@@ -105,8 +108,8 @@ pub enum Statement {
     },
     /// TRUNCATE.
     Truncate {
-        /// The table.
-        table: TableName,
+        /// The tables, one at least: all are emptied or none is.
+        tables: Vec<TableName>,
     },
     /// CREATE VIEW.
     CreateView(Box<CreateView>),
@@ -125,6 +128,13 @@ pub enum Statement {
         namespace: Option<String>,
         /// Whether all namespaces are listed.
         all: bool,
+        /// A LIKE pattern for the names.
+        like: Option<String>,
+    },
+    /// `SHOW VIEWS [IN namespace] [LIKE pattern]`; without a namespace: the session's.
+    ShowViews {
+        /// The namespace to list.
+        namespace: Option<String>,
         /// A LIKE pattern for the names.
         like: Option<String>,
     },
@@ -191,6 +201,7 @@ impl Statement {
             | Self::Explain(_)
             | Self::ShowNamespaces { .. }
             | Self::ShowTables { .. }
+            | Self::ShowViews { .. }
             | Self::ShowStats { .. }
             | Self::ShowFunctions { .. }
             | Self::ShowSettings
@@ -258,6 +269,7 @@ impl Statement {
             Self::DropView { .. } => "DROP VIEW",
             Self::DropTable { .. } => "DROP TABLE",
             Self::ShowTables { .. } => "SHOW TABLES",
+            Self::ShowViews { .. } => "SHOW VIEWS",
             Self::Describe { .. } => "DESCRIBE",
             Self::ShowCreateTable { .. } => "SHOW CREATE TABLE",
             Self::CreateUser(_) => "CREATE USER",

@@ -92,19 +92,17 @@ pub(crate) fn drop_view(reader: &mut Reader<'_>) -> Result<Statement, SqlError> 
     Ok(Statement::DropView { name, if_exists, cascade })
 }
 
-/// `TRUNCATE [TABLE] [ONLY] t [CONTINUE IDENTITY] [CASCADE | RESTRICT]`.
+/// `TRUNCATE [TABLE] [ONLY] t [, [ONLY] t …] [CONTINUE IDENTITY] [CASCADE | RESTRICT]`.
 pub(crate) fn truncate(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect_word("TRUNCATE")?;
-    // A table may itself be called "table" or "only".
-    for word in ["TABLE", "ONLY"] {
-        let name_follows = matches!(reader.peek_nth(1), Token::Word(_));
-        if reader.peek_word(word) && name_follows {
-            reader.next();
+    before_name(reader, "TABLE");
+    let mut tables = Vec::new();
+    loop {
+        before_name(reader, "ONLY");
+        tables.push(reader.table_name()?);
+        if !reader.eat(&Token::Comma) {
+            break;
         }
-    }
-    let table = reader.table_name()?;
-    if matches!(reader.peek(), Token::Comma) {
-        return Err(reader.unsupported("TRUNCATE of several tables", "empty them one by one"));
     }
     if reader.peek_word("WHERE") {
         return Err(reader.unsupported("TRUNCATE … WHERE", "use DELETE FROM"));
@@ -116,5 +114,12 @@ pub(crate) fn truncate(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.eat_words(&["CONTINUE", "IDENTITY"]);
     // No rows of other tables hang on a table's.
     reader.cascade();
-    Ok(Statement::Truncate { table })
+    Ok(Statement::Truncate { tables })
+}
+
+/// Takes a word that may stand before a table's name; a table may itself be called so.
+fn before_name(reader: &mut Reader<'_>, word: &str) {
+    if reader.peek_word(word) && matches!(reader.peek_nth(1), Token::Word(_)) {
+        reader.next();
+    }
 }

@@ -1,7 +1,7 @@
 //! The conversion of values to the type of the column they are assigned to.
 //!
-//! Stricter than CAST where CAST would lose something silently: numbers are rounded, not cut off;
-//! what does not fit is an error that names table, column, row and value.
+//! Stricter than CAST where CAST would lose something silently: what does not fit is an error that
+//! names table, column, row and value. Numbers are rounded as CAST rounds them.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use kalamdb_commons::{ColumnDefinition, ColumnType, TableDefinition};
 use kalamdb_sql::NewColumn;
 
+use super::rounded::{loses_fraction, rounded_cast};
 use super::{nested_values, spelled_values, years};
 use crate::TablesError;
 use crate::plain_words::plain_words;
@@ -255,16 +256,7 @@ pub(crate) fn convert(
         _ if target_is_temporal(&to) && from.is_integer() => Err(ArrowError::CastError(format!(
             "a number is no {target}, use to_timestamp or a literal"
         ))),
-        _ if to.is_integer() && from.is_floating() => {
-            let wide: ArrayRef = cast(values, &DataType::Float64)?;
-            let rounded: Float64Array =
-                wide.as_primitive::<Float64Type>().unary(f64::round_ties_even);
-            cast_with_options(&rounded, &to, &options)
-        }
-        _ if to.is_integer() && from.is_decimal() => {
-            let whole = cast_with_options(values, &DataType::Decimal256(76, 0), &options)?;
-            cast_with_options(&whole, &to, &options)
-        }
+        _ if loses_fraction(from, &to) => rounded_cast(values, &to, &options),
         ColumnType::Float32 if from.is_numeric() || is_text(from) => {
             let wide: ArrayRef = cast_with_options(values, &DataType::Float64, &options)?;
             narrowed(wide.as_primitive::<Float64Type>(), safe)

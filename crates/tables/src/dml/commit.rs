@@ -28,16 +28,15 @@ pub(super) async fn commit(
     submit(view, request, cancel).await
 }
 
-/// Removes all rows of a SHARED table, whatever was committed since `view`.
+/// Removes all rows of SHARED tables, whatever was committed since `view`.
 ///
 /// # Errors
-/// As [`commit`]; a conflict when the table is another than at `view`.
+/// As [`commit`]; a conflict when a table is another than at `view`.
 pub(super) async fn truncate(
     view: &ReadView,
-    table: &Arc<TableDefinition>,
+    tables_truncated: Vec<Arc<TableDefinition>>,
     cancel: &CancelFlag,
 ) -> Result<CommitReceipt, TablesError> {
-    let tables_truncated = vec![Arc::clone(table)];
     let request = CommitRequest { tables_truncated, ..CommitRequest::default() };
     submit(view, request, cancel).await
 }

@@ -10,21 +10,23 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, With,
 };
 use kalamdb_commons::{TableDefinition, TableType};
-use kalamdb_sql::{Assignment, DeleteStatement, TableEntry, TableName, UpdateStatement};
+use kalamdb_sql::{Assignment, DeleteStatement, SqlError, TableEntry, TableName, UpdateStatement};
 
 use super::append_only;
 use super::assign::AssignColumn;
 use super::defaults::default_expr;
-use super::lower_insert::{into_sink, target_position};
+use super::lower_insert::{into_sink, sunk, target_position};
 use super::lower_returning::plan_returning;
 use super::set_returning;
-use super::sink::Write;
+use super::sink::{DmlSink, Write};
 use super::statement_rows::RowsOf;
 use super::values::type_parameters;
 use super::wide_reals::compute_reals_wide;
 use super::write_plan::{OnTaken, WritePlan, WriteSpec};
 use crate::TablesError;
-use crate::planner::{PlanContext, empty_select, mark_source, mark_source_with_deleted, query_of};
+use crate::planner::{
+    PlanContext, empty_select, full_reference, mark_source, mark_source_with_deleted, query_of,
+};
 
 /// Plans UPDATE.
 pub(crate) fn plan_update(
@@ -131,14 +133,38 @@ pub(super) fn new_values(
     Ok(new_values)
 }
 
-/// Plans TRUNCATE. A SHARED table's rows go at once, however many there are; of a USER table the
-/// principal's own are looked up one by one.
-pub(crate) fn plan_truncate(context: &PlanContext<'_>, table: &TableName) -> Result<LogicalPlan> {
-    let entry = context.names().resolve_target(table)?;
-    if entry.definition.table_type == TableType::Shared {
-        let nothing = LogicalPlanBuilder::empty(false).build()?;
-        return Ok(into_sink(entry, Write::Truncate, nothing));
+/// Plans TRUNCATE. The rows of SHARED tables go at once, however many there are, in one commit; of a
+/// USER table the principal's own are looked up one by one.
+pub(crate) fn plan_truncate(
+    context: &PlanContext<'_>,
+    tables: &[TableName],
+) -> Result<LogicalPlan> {
+    let mut entries: Vec<Arc<TableEntry>> = Vec::with_capacity(tables.len());
+    for table in tables {
+        let entry = context.names().resolve_target(table)?;
+        if entries.iter().all(|known| known.definition.id != entry.definition.id) {
+            entries.push(entry);
+        }
     }
+    let is_shared = |entry: &TableEntry| entry.definition.table_type == TableType::Shared;
+    let Some(entry) = entries.iter().find(|entry| !is_shared(entry)).cloned() else {
+        let mut shared = entries.into_iter();
+        let first = shared.next().ok_or_else(|| TablesError::invalid("TRUNCATE names no table"))?;
+        let nothing = LogicalPlanBuilder::empty(false).build()?;
+        let name = full_reference(&first);
+        return Ok(sunk(name, DmlSink::truncating(first, shared.collect()), nothing));
+    };
+    let (1, Some(table)) = (entries.len(), tables.first()) else {
+        let error = SqlError::Unsupported {
+            what: format!(
+                "TRUNCATE of several tables with {}, which is no SHARED one",
+                entry.definition.qualified_name()
+            ),
+            advice: String::from("empty it by itself"),
+            position: None,
+        };
+        return Err(TablesError::from(error).into());
+    };
     let target = Target { name: table, alias: None };
     let mut select = empty_select()?;
     select.projection = location_and_image(&entry, &target);

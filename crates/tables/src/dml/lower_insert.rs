@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Column;
+use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
@@ -72,11 +72,14 @@ pub(crate) fn plan_insert(
 
 /// The statement: `source` feeding a sink that writes to the table.
 pub(super) fn into_sink(entry: Arc<TableEntry>, write: Write, source: LogicalPlan) -> LogicalPlan {
-    let name = full_reference(&entry);
-    let sink = provider_as_source(Arc::new(DmlSink::new(entry, write)));
+    sunk(full_reference(&entry), DmlSink::new(entry, write), source)
+}
+
+/// The statement: `source` feeding a sink of the table called `name`.
+pub(super) fn sunk(name: TableReference, sink: DmlSink, source: LogicalPlan) -> LogicalPlan {
     LogicalPlan::Dml(DmlStatement::new(
         name,
-        sink,
+        provider_as_source(Arc::new(sink)),
         WriteOp::Insert(InsertOp::Append),
         Arc::new(source),
     ))

@@ -42,7 +42,7 @@ pub(crate) enum Write {
     Delete { repeated: bool },
     /// Location and image of rows, deleted ones among them, of which nothing is to stay.
     Erase,
-    /// No rows: all of a SHARED table's go.
+    /// No rows: all of a SHARED table's go, and those of further ones.
     Truncate,
 }
 
@@ -63,13 +63,20 @@ impl Write {
 pub(crate) struct DmlSink {
     entry: Arc<TableEntry>,
     write: Write,
+    /// SHARED tables that are emptied in the same commit.
+    emptied_too: Vec<Arc<TableEntry>>,
     schema: SchemaRef,
 }
 
 impl DmlSink {
     pub(crate) fn new(entry: Arc<TableEntry>, write: Write) -> Self {
         let schema = Arc::clone(entry.layout.declared_schema());
-        Self { entry, write, schema }
+        Self { entry, write, emptied_too: Vec::new(), schema }
+    }
+
+    /// Empties SHARED tables, all or none.
+    pub(crate) fn truncating(entry: Arc<TableEntry>, others: Vec<Arc<TableEntry>>) -> Self {
+        Self { emptied_too: others, ..Self::new(entry, Write::Truncate) }
     }
 
     /// What EXPLAIN calls the statement, where it is no insertion.
@@ -132,7 +139,9 @@ pub(super) fn nullable(schema: &Schema) -> SchemaRef {
 impl DisplayAs for SinkRun {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = self.sink.write.verb();
-        write!(f, "{verb} {}", self.sink.entry.definition.qualified_name())
+        write!(f, "{verb} {}", self.sink.entry.definition.qualified_name())?;
+        let others = self.sink.emptied_too.iter();
+        others.map(|entry| entry.definition.qualified_name()).try_for_each(|n| write!(f, ", {n}"))
     }
 }
 
@@ -152,7 +161,13 @@ impl DataSink for SinkRun {
         let (writer, _memory) = gather(entry, write, data, &context, task).await?;
         match write {
             Write::Truncate => {
-                truncate(&context.view, &entry.definition, &context.cancel).await?;
+                let mut tables = vec![Arc::clone(&entry.definition)];
+                for other in &self.sink.emptied_too {
+                    // For what is checked there: the right to, and that it is the same table still.
+                    StatementWriter::new(other, write, &context)?;
+                    tables.push(Arc::clone(&other.definition));
+                }
+                truncate(&context.view, tables, &context.cancel).await?;
                 Ok(0)
             }
             // It says as little as the other form of TRUNCATE.

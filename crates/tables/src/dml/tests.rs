@@ -225,7 +225,7 @@ async fn values_keep_all_their_digits() {
         database.rows("SELECT d, b, t FROM n ORDER BY id").await,
         [
             "1234567890123456789.0123456789|9007199254740993|1",
-            "-0.5000000000|2|2.5",
+            "-0.5000000000|3|2.5",
             "1000.0000000000|-9223372036854775808|true"
         ]
     );

@@ -85,12 +85,15 @@ fn plan_cell(
     Ok(as_assigned(planned, column.assign.column_type()))
 }
 
-/// A number as the column it goes to takes it: in its own digits if it is a DECIMAL.
+/// Whether a number goes to the column in the digits it was written with. To an integer it does
+/// because it is rounded as the DECIMAL that it spells.
+fn takes_digits(column_type: &ColumnType) -> bool {
+    matches!(column_type, ColumnType::Decimal { .. }) || column_type.to_arrow().is_integer()
+}
+
+/// A number as the column it goes to takes it.
 pub(super) fn as_assigned(expr: Expr, column_type: &ColumnType) -> Expr {
-    let as_column = match column_type {
-        ColumnType::Decimal { .. } => exact_decimal(&expr),
-        _ => as_double(&expr),
-    };
+    let as_column = if takes_digits(column_type) { exact_decimal(&expr) } else { as_double(&expr) };
     as_column.unwrap_or(expr)
 }
 
@@ -274,9 +277,8 @@ fn typed_parameter(expr: Expr, column: Option<Arc<AssignColumn>>) -> Result<Tran
         }
         alias @ Expr::Alias(_) => Ok(Transformed::no(alias)),
         other => {
-            let number = matches!(column.column_type(), ColumnType::Decimal { .. })
-                .then(|| exact_decimal(&other))
-                .flatten();
+            let number =
+                takes_digits(column.column_type()).then(|| exact_decimal(&other)).flatten();
             let changed = number.is_some();
             let expr = number.unwrap_or(other);
             Ok(Transformed::new(expr, changed, TreeNodeRecursion::Stop))

@@ -19,6 +19,7 @@ use kalamdb_commons::Clock;
 
 pub(crate) use self::assign_cast::AssignCast;
 pub use self::interval_times::IntervalOperators;
+pub(crate) use self::json::{PATH_STEPS, WRONG_PATH, steps_of_path};
 pub(crate) use self::one_value::one_value;
 pub(crate) use self::session_values::{SESSION_VALUES, session_value};
 pub(crate) use self::uuid_text::{bytes_of_text, json_of_text, to_uuid, uuid_text};

@@ -3,7 +3,8 @@
 //! The query engine reads a number with a fraction as a DOUBLE, which keeps 15 digits of any
 //! number and no more of most. Where such a number meets a DECIMAL its digits count. The shortest
 //! text of a DOUBLE gives back what was written up to 15 digits; a longer number is planned as a
-//! cast of its own text to DOUBLE, marked, so that it is a DOUBLE to everything else.
+//! cast of its own text to DOUBLE, marked, so that it is a DOUBLE to everything else. A number cast
+//! to an integer is the DECIMAL that it spells: half-way it is rounded as that.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -14,9 +15,10 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 use datafusion::sql::sqlparser::ast::{
-    self, CastKind, DataType as SqlType, Ident, ObjectName, ObjectNamePart, UnaryOperator, Value,
-    VisitMut, visit_expressions_mut,
+    self, CastKind, DataType as SqlType, ExactNumberInfo, Ident, ObjectName, ObjectNamePart,
+    UnaryOperator, Value, VisitMut, visit_expressions_mut,
 };
+use kalamdb_sql::column_type_from_ast;
 
 use crate::TablesError;
 
@@ -69,7 +71,62 @@ fn marked(expr: &ast::Expr) -> Result<Option<ast::Expr>, TablesError> {
             let beyond = negative[1..].parse::<u64>().is_ok() && negative.parse::<i64>().is_err();
             Ok(beyond.then(|| cast_of(negative)))
         }
+        ast::Expr::Cast { kind, expr, data_type, array: false, format: None } => {
+            Ok(fraction_as_decimal(expr, data_type).map(|decimal| ast::Expr::Cast {
+                kind: kind.clone(),
+                expr: Box::new(decimal),
+                data_type: data_type.clone(),
+                array: false,
+                format: None,
+            }))
+        }
         _ => Ok(None),
+    }
+}
+
+/// The number with a fraction that is cast to an integer, as a DECIMAL.
+fn fraction_as_decimal(expr: &ast::Expr, target: &SqlType) -> Option<ast::Expr> {
+    let digits = written_digits(expr)?;
+    let to_integer =
+        column_type_from_ast(target).is_ok_and(|target| target.to_arrow().is_integer());
+    let plain = || {
+        let number: f64 = digits.parse().ok()?;
+        (number.abs() < DOUBLE_EXACT_MAX).then(|| number.to_string())
+    };
+    let (digits, decimal) = match decimal_of(&digits) {
+        Some(decimal) => (digits, decimal),
+        None => plain().and_then(|plain| decimal_of(&plain).map(|decimal| (plain, decimal)))?,
+    };
+    let ScalarValue::Decimal128(_, precision, scale) = decimal else { return None };
+    let size = ExactNumberInfo::PrecisionAndScale(u64::from(precision), i64::from(scale));
+    (to_integer && scale > 0).then(|| text_cast(digits, SqlType::Decimal(size)))
+}
+
+/// The digits of a number, signed.
+fn written_digits(expr: &ast::Expr) -> Option<String> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits.replace('_', "")),
+            _ => None,
+        },
+        ast::Expr::Nested(inner) => written_digits(inner),
+        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            let digits = written_digits(expr)?;
+            Some(match digits.strip_prefix('-') {
+                Some(positive) => positive.to_owned(),
+                None => format!("-{digits}"),
+            })
+        }
+        ast::Expr::Cast { expr, data_type, .. } if marked_type(data_type).is_some() => {
+            match expr.as_ref() {
+                ast::Expr::Value(value) => match &value.value {
+                    Value::SingleQuotedString(digits) => Some(digits.clone()),
+                    _ => None,
+                },
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 
@@ -82,10 +139,14 @@ fn is_long(digits: &str) -> bool {
 
 fn cast_of(digits: String) -> ast::Expr {
     let mark = ObjectNamePart::Identifier(Ident::with_quote('"', MARK));
+    text_cast(digits, SqlType::Custom(ObjectName(vec![mark]), Vec::new()))
+}
+
+fn text_cast(digits: String, data_type: SqlType) -> ast::Expr {
     ast::Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(ast::Expr::value(Value::SingleQuotedString(digits))),
-        data_type: SqlType::Custom(ObjectName(vec![mark]), Vec::new()),
+        data_type,
         array: false,
         format: None,
     }
@@ -221,6 +282,42 @@ mod tests {
         assert!(marked(&number("1e309")).is_err());
         // More digits than any DECIMAL has: a DOUBLE, as it always was.
         assert_eq!(marked(&number(&"9".repeat(39))).unwrap(), None);
+    }
+
+    #[test]
+    fn a_number_cast_to_an_integer_is_the_decimal_it_spells() {
+        let cast = |text: &str, data_type| {
+            let positive = text.strip_prefix('-');
+            let digits = positive.unwrap_or(text).to_owned();
+            let mut expr = ast::Expr::value(Value::Number(digits, false));
+            if positive.is_some() {
+                expr = ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(expr) };
+            }
+            ast::Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(ast::Expr::Nested(Box::new(expr))),
+                data_type,
+                array: false,
+                format: None,
+            }
+        };
+        let written = |text: &str, data_type| {
+            let mut expr = cast(text, data_type);
+            mark(&mut expr).unwrap();
+            expr.to_string()
+        };
+        let cases = [
+            ("2.5", "CAST(CAST('2.5' AS DECIMAL(2,1)) AS INT)"),
+            ("-1.50", "CAST(CAST('-1.50' AS DECIMAL(3,2)) AS INT)"),
+            ("25e-1", "CAST(CAST('2.5' AS DECIMAL(2,1)) AS INT)"),
+            ("1234567890123456.5", "CAST(CAST('1234567890123456.5' AS DECIMAL(17,1)) AS INT)"),
+            ("7", "CAST((7) AS INT)"),
+            ("1e3", "CAST((1e3) AS INT)"),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(written(text, SqlType::Int(None)), wanted);
+        }
+        assert_eq!(written("2.5", SqlType::Real), "CAST((2.5) AS REAL)");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::{date_differences, text_formats};
 use crate::TablesError;
+use crate::functions::{PATH_STEPS, WRONG_PATH, steps_of_path};
 
 /// Functions of another name.
 const OTHER_NAMES: [(&str, &str); 27] = [
@@ -309,33 +310,33 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
-/// The steps of a path: `ARRAY['a', 'b']` or `'{a,b}'`.
+/// The steps of a path: `ARRAY['a', 'b']`, `'{a,b}'`, or either as a parameter or a column.
 fn path_of(expr: &Expr) -> Result<Vec<Expr>, TablesError> {
+    let written = written_path(expr)?;
+    Ok(written.unwrap_or_else(|| vec![call(PATH_STEPS, vec![expr.clone()])]))
+}
+
+/// The steps of a path that stands in the text.
+fn written_path(expr: &Expr) -> Result<Option<Vec<Expr>>, TablesError> {
     match expr {
-        Expr::Array(array) => Ok(array.elem.clone()),
-        Expr::Nested(inner) => path_of(inner),
-        Expr::Cast { expr, kind: CastKind::DoubleColon | CastKind::Cast, .. } => path_of(expr),
-        Expr::Value(value) => {
-            let text = match &value.value {
-                Value::SingleQuotedString(text) => text.trim(),
-                _ => return Err(wrong_path()),
-            };
-            let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-            let Some(inner) = inner else { return Err(wrong_path()) };
-            let steps = inner.split(',').filter(|_| !inner.is_empty()).map(|step| {
-                let step = step.trim().trim_matches('"').to_owned();
-                Expr::value(Value::SingleQuotedString(step))
-            });
-            Ok(steps.collect())
-        }
-        _ => Err(wrong_path()),
+        Expr::Array(array) => Ok(Some(array.elem.clone())),
+        Expr::Nested(inner) => written_path(inner),
+        Expr::Cast { expr, kind: CastKind::DoubleColon | CastKind::Cast, .. } => written_path(expr),
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(_) => Ok(None),
+            Value::SingleQuotedString(text) => {
+                let steps = steps_of_path(text).ok_or_else(wrong_path)?.into_iter();
+                let steps = steps.map(|step| Value::SingleQuotedString(step.to_owned()));
+                Ok(Some(steps.map(Expr::value).collect()))
+            }
+            _ => Err(wrong_path()),
+        },
+        _ => Ok(None),
     }
 }
 
 fn wrong_path() -> TablesError {
-    TablesError::invalid(String::from(
-        "#> and #>> take a path as '{a,b}' or ARRAY['a', 'b'], or use json_get(value, 'a', 'b')",
-    ))
+    TablesError::invalid(WRONG_PATH)
 }
 
 /// A form of our own with arguments in the place of `$1`, `$2`, ….

@@ -8,6 +8,7 @@ mod counted_sets;
 mod date_differences;
 mod exact_numbers;
 mod explain_verbs;
+mod frame_parameters;
 mod function_forms;
 mod grouped_positions;
 mod marked_tables;
@@ -51,6 +52,7 @@ use kalamdb_sql::{CatalogSnapshot, Statement};
 pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
 pub use self::explain_verbs::name_verb;
+pub use self::frame_parameters::FrameOffsets;
 pub use self::function_forms::other_function_names;
 pub(crate) use self::marked_tables::{mark_rows, mark_source, mark_source_with_deleted};
 pub use self::merged_order::MergedOrder;
@@ -100,7 +102,7 @@ pub fn plan_dml(
         Statement::Insert(insert) => dml::plan_insert(&context, insert),
         Statement::Update(update) => dml::plan_update(&context, update),
         Statement::Delete(delete) => dml::plan_delete(&context, delete),
-        Statement::Truncate { table } => dml::plan_truncate(&context, table),
+        Statement::Truncate { tables } => dml::plan_truncate(&context, tables),
         Statement::Merge(merge) => dml::plan_merge(&context, merge),
         other => Err(TablesError::NotSupported { what: format!("{} here", other.name()) }.into()),
     }?;

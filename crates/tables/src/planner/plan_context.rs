@@ -27,9 +27,10 @@ use super::names::{Names, Resolved, table_name};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
 use super::{
-    counted_sets, exact_numbers, function_forms, grouped_positions, order_names, result_names,
-    row_values, series, unknown_functions, unnested, value_rows,
+    counted_sets, exact_numbers, frame_parameters, function_forms, grouped_positions, order_names,
+    result_names, row_values, series, unknown_functions, unnested, value_rows,
 };
+use crate::TablesError;
 use crate::functions::{SESSION_VALUES, session_value};
 use crate::table_provider::TableShape;
 
@@ -88,7 +89,8 @@ impl<'a> PlanContext<'a> {
     }
 
     /// Plans a query whose scopes are widened already.
-    pub(crate) fn plan_prepared(&self, query: ast::Query) -> Result<LogicalPlan> {
+    pub(crate) fn plan_prepared(&self, mut query: ast::Query) -> Result<LogicalPlan> {
+        frame_parameters::write_out(self.state, &mut query).map_err(TablesError::from)?;
         let statement = ast::Statement::Query(Box::new(query));
         let plan = self.planner().sql_statement_to_plan(statement);
         plan.map_err(unknown_functions::explained)

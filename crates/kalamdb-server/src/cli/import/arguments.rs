@@ -22,6 +22,11 @@ const INFER_ROWS_DEFAULT: &str = "100000";
 /// in as several commits; what is committed when an import ends early is said, and --skip-rows goes
 /// on from there.
 ///
+/// With --if-exists replace a table keeps its definition and loses its rows (a USER table those of
+/// who signs in) before the first commit of new ones: an import that fails after that has lost
+/// them. Refused before are columns the table does not have, missing ones it needs, and a file
+/// whose first rows cannot be read.
+///
 /// Exit codes: 0 done, 1 the file or the server says no, 2 wrong usage, 3 cannot connect or
 /// sign in, 130 interrupted.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,11 +47,11 @@ pub struct ImportArgs {
     #[arg(long, value_enum, default_value_t = IfExists::Fail, requires = "create")]
     pub if_exists: IfExists,
 
-    /// The key of a table to create, as in a,b
+    /// The key of a table to create, as in a,b; one that exists keeps its own
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "create")]
     pub primary_key: Vec<String>,
 
-    /// The type of a table to create
+    /// The type of a table to create; one that exists keeps its own
     #[arg(long = "type", value_enum, value_name = "TYPE", requires = "create")]
     pub table_type: Option<TableType>,
 
@@ -103,7 +108,7 @@ pub enum IfExists {
     Fail,
     /// Add the rows to it
     Append,
-    /// Drop it and create it anew
+    /// Empty it and add the rows; its key, checks, defaults and options stay
     Replace,
 }
 
@@ -207,13 +212,6 @@ impl ImportArgs {
         if standard && self.create && self.infer_rows == InferRows::All {
             return usage("--infer-rows all reads a file twice, standard input cannot be");
         }
-        if self.if_exists == IfExists::Replace
-            && (self.table_type.is_some() || !self.primary_key.is_empty())
-        {
-            return usage(
-                "--if-exists replace goes without --primary-key and --type: drop the table first",
-            );
-        }
         if !standard {
             let about = std::fs::metadata(&self.file);
             let about =
@@ -274,7 +272,6 @@ mod tests {
             &["-", "--format", "arrow", "--columns", "a"],
             &["-", "--format", "csv", "--create", "--infer-rows", "all"],
             &["-", "--format", "csv", "--delimiter", "\""],
-            &["-", "--format", "csv", "--create", "--if-exists", "replace", "--type", "user"],
             &["/no/such.csv"],
             &["/tmp", "--format", "csv"],
         ] {

@@ -64,6 +64,8 @@ enum Preparation {
     ByIngest(Mode),
     /// A statement creates it.
     BySql,
+    /// It is there, and is emptied before the first commit.
+    Emptied,
 }
 
 async fn import(args: ImportArgs) -> Result<(), ShellError> {
@@ -89,6 +91,7 @@ async fn import(args: ImportArgs) -> Result<(), ShellError> {
     let mode = match preparation {
         Preparation::ByIngest(mode) => mode,
         Preparation::None | Preparation::BySql => Mode::Append,
+        Preparation::Emptied => Mode::Replace,
     };
     let mib = usize::try_from(args.commit_mib).unwrap_or_default();
     let mut upload = Upload {
@@ -98,11 +101,12 @@ async fn import(args: ImportArgs) -> Result<(), ShellError> {
         mode,
         commit_bytes: mib << 20,
         committed: 0,
+        emptied: false,
         interrupted,
         signed_in,
     };
     let result = upload.run(&mut messages, &mut progress).await;
-    let committed = upload.committed;
+    let (committed, emptied) = (upload.committed, upload.emptied);
     progress.clear();
     match result {
         Ok(()) => {
@@ -113,8 +117,12 @@ async fn import(args: ImportArgs) -> Result<(), ShellError> {
             Ok(())
         }
         Err(stopped) => {
-            let created = preparation == Preparation::BySql;
-            eprintln!("{}", state(&args, &table, committed, &stopped, created));
+            let left = match preparation {
+                Preparation::BySql => Left::Created,
+                _ if emptied => Left::Emptied,
+                _ => Left::AsItWas,
+            };
+            eprintln!("{}", state(&args, &table, committed, &stopped, left));
             Err(stopped.error)
         }
     }
@@ -132,12 +140,15 @@ async fn prepare(
             let target = Target { shown: table.to_string(), schema };
             Ok((Some(target), Preparation::None))
         }
+        (Some(schema), true, IfExists::Replace) => {
+            let target = Target { shown: table.to_string(), schema };
+            Ok((Some(target), Preparation::Emptied))
+        }
         (None, false, _) => Err(table::missing(connection, table).await),
         (Some(_), true, IfExists::Fail) => Err(ShellError::Data(format!(
             "table {table} exists: leave out --create to add rows to it, or say --if-exists \
              append or replace"
         ))),
-        (Some(_), true, IfExists::Replace) => Ok((None, Preparation::ByIngest(Mode::Replace))),
         (None, true, _) if args.table_type.is_some() || !args.primary_key.is_empty() => {
             Ok((None, Preparation::BySql))
         }
@@ -155,19 +166,32 @@ async fn opened(messages: &mut mpsc::Receiver<Message>) -> Result<Opened, ShellE
     }
 }
 
+/// What an import has made of the table beside adding rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    AsItWas,
+    Created,
+    Emptied,
+}
+
 /// What an import that ended early leaves, and how to go on.
 fn state(
     args: &ImportArgs,
     table: &TableName,
     committed: u64,
     stopped: &Stopped,
-    created: bool,
+    left: Left,
 ) -> String {
     let done = args.skip_rows + committed;
-    let mut text = match committed {
-        0 if created => format!("no row is committed; table {table} was created and is empty"),
-        0 => "no row is committed".to_owned(),
-        rows => {
+    let mut text = match (committed, left) {
+        (0, Left::Created) => {
+            format!("no row is committed; table {table} was created and is empty")
+        }
+        (0, Left::Emptied) => {
+            format!("no row is committed; table {table} was emptied, the rows it had are gone")
+        }
+        (0, Left::AsItWas) => "no row is committed".to_owned(),
+        (rows, _) => {
             let verb = if rows == 1 { "is" } else { "are" };
             format!("{} {verb} committed", counted(rows, "row"))
         }
@@ -182,7 +206,7 @@ fn state(
     if committed > 0 {
         let without = if args.create { " and without --create" } else { "" };
         text.push_str(&format!("; to go on, say --skip-rows {done}{without}"));
-    } else if created {
+    } else if left != Left::AsItWas {
         text.push_str("; to go on, leave out --create");
     }
     text

@@ -1,7 +1,8 @@
-//! The table rows are imported into: its columns, and its creation.
+//! The table rows are imported into: its columns, its creation, and its emptying.
 
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use tonic::Code;
 
@@ -54,6 +55,58 @@ pub async fn create(
     created.map(drop)
 }
 
+/// Refuses rows that leave out a column which takes no NULL and has no default.
+pub async fn check_required(
+    connection: &mut Connection,
+    table: &TableName,
+    given: &Schema,
+) -> Result<(), ShellError> {
+    let mut prepared = connection.prepare(&format!("DESCRIBE {table}")).await?;
+    let mut rows = connection.query(&mut prepared).await?;
+    let mut missing = Vec::new();
+    while let Some(described) = rows.next().await? {
+        missing.extend(left_out(&described, given));
+    }
+    drop(rows);
+    connection.close(prepared).await;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let noun = if missing.len() == 1 { "column" } else { "columns" };
+    Err(ShellError::Data(format!(
+        "the file does not have the {noun} {} of table {table}, which {} no NULL and {} no default",
+        missing.join(", "),
+        if missing.len() == 1 { "takes" } else { "take" },
+        if missing.len() == 1 { "has" } else { "have" },
+    )))
+}
+
+/// The columns of a DESCRIBE that every row must give and that are not `given`.
+fn left_out(described: &RecordBatch, given: &Schema) -> Vec<String> {
+    let texts = |name| described.column_by_name(name)?.as_string_opt::<i32>();
+    let nullable = described.column_by_name("nullable").and_then(|of| of.as_boolean_opt());
+    let (Some(names), Some(nullable), Some(defaults)) =
+        (texts("column_name"), nullable, texts("default"))
+    else {
+        // Of another server's answer nothing is known; it will say what it lacks.
+        return Vec::new();
+    };
+    (0..described.num_rows())
+        .filter(|row| !nullable.value(*row) && defaults.is_null(*row))
+        .map(|row| names.value(row))
+        .filter(|name| given.field_with_name(name).is_err())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Removes all rows of a table, of a USER table those of who signed in.
+pub async fn empty(connection: &mut Connection, table: &TableName) -> Result<(), ShellError> {
+    let mut prepared = connection.prepare(&format!("TRUNCATE TABLE {table}")).await?;
+    let emptied = connection.execute(&mut prepared).await;
+    connection.close(prepared).await;
+    emptied.map(drop)
+}
+
 fn statement(
     table: &TableName,
     schema: &Schema,
@@ -83,9 +136,23 @@ fn statement(
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, BooleanArray, StringArray};
     use arrow::datatypes::{DataType, Field};
 
     use super::*;
+
+    #[test]
+    fn only_columns_that_need_a_value_are_missed() {
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["id", "must", "may", "has"]));
+        let nullable: ArrayRef = Arc::new(BooleanArray::from(vec![false, false, true, false]));
+        let defaults: ArrayRef = Arc::new(StringArray::from(vec![None, None, None, Some("7")]));
+        let columns = [("column_name", names), ("nullable", nullable), ("default", defaults)];
+        let described = RecordBatch::try_from_iter_with_nullable(
+            columns.map(|(name, values)| (name, values, true)),
+        );
+        let given = Schema::new(vec![Field::new("id", DataType::Int64, true)]);
+        assert_eq!(left_out(&described.unwrap(), &given), ["must"]);
+    }
 
     #[test]
     fn a_table_is_created_with_its_key_and_type() {

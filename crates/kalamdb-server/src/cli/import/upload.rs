@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::source::Message;
+use super::table;
 use crate::cli::connection::Connection;
 use crate::cli::error::ShellError;
 use crate::cli::progress::{Progress, counted};
@@ -39,7 +40,7 @@ pub enum Mode {
     Append,
     /// It is created, and must not be there.
     Create,
-    /// It is created, instead of one that may be there.
+    /// The table is there and is emptied before the first commit.
     Replace,
 }
 
@@ -72,6 +73,8 @@ pub struct Upload<'a> {
     pub commit_bytes: usize,
     /// Rows committed so far.
     pub committed: u64,
+    /// Whether the table has lost the rows it had.
+    pub emptied: bool,
     /// Ctrl-C.
     pub interrupted: CancellationToken,
     /// When the server last saw our password.
@@ -101,6 +104,13 @@ impl Upload<'_> {
             if first.is_none() && self.mode == Mode::Append {
                 return Ok(());
             }
+            if self.mode == Mode::Replace {
+                self.empty(progress).await?;
+                self.mode = Mode::Append;
+                if first.is_none() {
+                    return Ok(());
+                }
+            }
             if self.signed_in.elapsed() > SIGN_IN_LIFETIME {
                 self.connection.renew().await?;
                 self.signed_in = Instant::now();
@@ -111,6 +121,18 @@ impl Upload<'_> {
             }
             progress.note = format!("{} committed", counted(self.committed, "row"));
         }
+    }
+
+    /// Empties the table, after all that can be known of the rows without sending them: what the
+    /// server refuses later costs the rows that were there.
+    async fn empty(&mut self, progress: &mut Progress) -> Result<(), Stopped> {
+        table::check_required(self.connection, self.table, &self.schema).await?;
+        // A commit of no rows: whether they may be written is the server's to say.
+        let (_sender, mut nothing) = mpsc::channel(1);
+        self.commit(None, &mut nothing, progress).await?;
+        table::empty(self.connection, self.table).await?;
+        self.emptied = true;
+        Ok(())
     }
 
     /// One commit; whether there may be more rows.
@@ -161,15 +183,16 @@ impl Upload<'_> {
         let rows = answer.map_err(|error| Stopped { error, unanswered })?;
         drop(call);
         self.committed += rows;
-        self.mode = Mode::Append;
+        if self.mode == Mode::Create {
+            self.mode = Mode::Append;
+        }
         Ok(fed.has_more)
     }
 
     fn descriptor(&self) -> FlightDescriptor {
         let (missing, exists) = match self.mode {
-            Mode::Append => (TableNotExistOption::Fail, TableExistsOption::Append),
+            Mode::Append | Mode::Replace => (TableNotExistOption::Fail, TableExistsOption::Append),
             Mode::Create => (TableNotExistOption::Create, TableExistsOption::Fail),
-            Mode::Replace => (TableNotExistOption::Create, TableExistsOption::Replace),
         };
         let command = CommandStatementIngest {
             table_definition_options: Some(TableDefinitionOptions {

@@ -48,6 +48,8 @@ fn every_statement_is_known_by_its_name() {
         ("DROP TABLE IF EXISTS n.t", "DROP TABLE", false),
         ("DROP USER TABLE t", "DROP TABLE", false),
         ("SHOW TABLES", "SHOW TABLES", true),
+        ("SHOW VIEWS FROM n", "SHOW VIEWS", true),
+        ("TRUNCATE a, ONLY b.c, only, \"table\" RESTRICT", "TRUNCATE", false),
         ("SHOW TABLES IN n", "SHOW TABLES", true),
         ("DESCRIBE t", "DESCRIBE", true),
         ("DESC TABLE t", "DESCRIBE", true),

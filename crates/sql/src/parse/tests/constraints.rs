@@ -183,6 +183,7 @@ fn what_show_lists() {
         ("SHOW ALL", "SHOW ALL"),
         ("SHOW ALL TABLES LIKE 'x'", "SHOW TABLES"),
         ("SHOW TABLES FROM n LIKE '%x'", "SHOW TABLES"),
+        ("SHOW VIEWS IN n LIKE '%x'", "SHOW VIEWS"),
         ("SHOW SCHEMAS LIKE 'x'", "SHOW NAMESPACES"),
         ("SHOW FUNCTIONS LIKE 'a%'", "SHOW FUNCTIONS"),
         ("SHOW STATS FOR TABLE n.t", "SHOW STATS"),

@@ -34,6 +34,19 @@ fn question_marks_in_strings_names_and_comments_stay() {
 }
 
 #[test]
+fn those_in_window_frames_are_known() {
+    for (frame, ordinals) in [
+        ("ROWS ? PRECEDING", &[2][..]),
+        ("ROWS BETWEEN ? /* rows */ PRECEDING AND ? following", &[2, 3]),
+        ("ROWS BETWEEN ? PRECEDING AND CURRENT ROW", &[2]),
+        ("ROWS 1 PRECEDING", &[]),
+    ] {
+        let parsed = one(&format!("SELECT ?, sum(a) OVER (ORDER BY a {frame}) FROM t LIMIT ?"));
+        assert_eq!(parsed.frame_parameters, ordinals, "{frame}");
+    }
+}
+
+#[test]
 fn wrong_parameters_are_refused() {
     for (sql, part) in [
         ("SELECT ?, $1", "mixed"),

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 };
 use kalamdb_commons::ColumnType;
 
+use super::path::steps_type;
 use super::scan::{self, NotJson, Step};
 
 /// Characters of a wrong value that an error shows.
@@ -97,6 +98,7 @@ impl ScalarUDFImpl for Read {
             types.push(match step {
                 step if is_text(step) => DataType::Utf8,
                 step if step.is_integer() => DataType::Int64,
+                DataType::List(steps) if is_text(steps.data_type()) => steps_type(),
                 other => {
                     return Err(wrong(format!(
                         "a step into JSON is a key (text) or an index (integer), not {other}"
@@ -161,6 +163,7 @@ fn walk<'a>(value: &'a str, paths: &[ArrayRef], row: usize) -> Result<Option<&'a
             DataType::Int64 => {
                 scan::step(value, &Step::Index(path.as_primitive::<Int64Type>().value(row)))?
             }
+            DataType::List(_) => by_keys(value, &path.as_list::<i32>().value(row))?,
             _ => {
                 let text = path.as_string::<i32>().value(row);
                 match scan::dollar_path(text) {
@@ -184,6 +187,18 @@ fn walk<'a>(value: &'a str, paths: &[ArrayRef], row: usize) -> Result<Option<&'a
         }
     }
     Ok(Some(value))
+}
+
+/// The value at a path of keys, of which none is NULL.
+fn by_keys<'a>(value: &'a str, keys: &ArrayRef) -> Result<Option<&'a str>, NotJson> {
+    let mut found = Some(value);
+    for key in keys.as_string::<i32>() {
+        found = match (found, key) {
+            (Some(value), Some(key)) => scan::step(value, &Step::Key(Cow::Borrowed(key)))?,
+            _ => None,
+        };
+    }
+    Ok(found)
 }
 
 /// The results as they are made.
