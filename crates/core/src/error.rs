@@ -170,7 +170,8 @@ impl From<TablesError> for EngineError {
             TablesError::Query(inner) => messages::of(inner),
             ours => messages::of_ours(ours),
         };
-        Self::said(said, error)
+        let position = position_in(&error);
+        Self { position, ..Self::said(said, error) }
     }
 }
 
@@ -179,8 +180,21 @@ impl From<DataFusionError> for EngineError {
         if let Some(own) = own_error_in(&error) {
             return own;
         }
-        Self::said(messages::of(&error), error)
+        let position = position_in(&error);
+        Self { position, ..Self::said(messages::of(&error), error) }
     }
+}
+
+/// Where the statement is wrong, if what travelled through a plan knows it.
+fn position_in(error: &(dyn Error + 'static)) -> Option<(u64, u64)> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(TablesError::Sql(sql)) = error.downcast_ref() {
+            return sql.position().map(|position| (position.line, position.column));
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The engine's own error that travelled through a plan or an ingest, as it was.

@@ -217,7 +217,7 @@ impl Engine {
         let plan = literals::fit(plan.replace_params_with_values(&bound.values)?)?;
         let plan = self.analyze(plan)?;
         let schema = wire_schema::of_plan(plan.schema());
-        if prepared.kind != StatementKind::Update && schema != prepared.schema {
+        if prepared.kind != StatementKind::Update && !holds(&prepared.schema, &schema) {
             return Err(EngineError::invalid(
                 "the declared types of the parameters do not hold the bound values, and with \
                  their own types the result has other columns; cast the parameters",
@@ -231,6 +231,17 @@ impl Engine {
         let state = &self.planning;
         Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
     }
+}
+
+/// Whether rows of `schema` are rows of the announced one: what is never NULL may be announced as
+/// if it were.
+fn holds(announced: &Schema, schema: &Schema) -> bool {
+    let fields = announced.fields().iter().zip(schema.fields());
+    announced.fields().len() == schema.fields().len()
+        && fields.into_iter().all(|(announced, field)| {
+            let nullable = announced.is_nullable() || field.is_nullable();
+            *announced.as_ref() == field.as_ref().clone().with_nullable(nullable)
+        })
 }
 
 fn plan_relational(

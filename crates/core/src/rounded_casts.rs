@@ -29,7 +29,8 @@ impl AnalyzerRule for WrittenCasts {
             if !any(&node, |expr| cast_to_integers(expr).is_some())? {
                 return Ok(Transformed::no(node));
             }
-            rewrite_expressions(node, |expr| Ok(as_function(expr)))
+            let named = !matches!(node, LogicalPlan::Join(_) | LogicalPlan::Filter(_));
+            rewrite_expressions(node, |expr| Ok(as_function(expr, named)))
         })
         .data()
     }
@@ -78,16 +79,16 @@ fn cast_to_integers(expr: &Expr) -> Option<&Expr> {
     item_of(field.data_type()).is_integer().then_some(expr)
 }
 
-fn as_function(expr: Expr) -> Transformed<Expr> {
+fn as_function(expr: Expr, named: bool) -> Transformed<Expr> {
     if cast_to_integers(&expr).is_none() {
         return Transformed::no(expr);
     }
     match expr {
         Expr::Cast(Cast { expr, field }) => {
-            Transformed::yes(RoundedCast::new(field, false).call(*expr))
+            Transformed::yes(RoundedCast::new(field, false, named).call(*expr))
         }
         Expr::TryCast(TryCast { expr, field }) => {
-            Transformed::yes(RoundedCast::new(field, true).call(*expr))
+            Transformed::yes(RoundedCast::new(field, true, named).call(*expr))
         }
         other => Transformed::no(other),
     }
@@ -125,7 +126,7 @@ mod tests {
 
     /// The cast once types are settled.
     fn settled(expr: &Expr) -> Expr {
-        let function = as_function(expr.clone());
+        let function = as_function(expr.clone(), true);
         assert!(function.transformed, "{expr}");
         as_cast(function.data, &schema()).data
     }
@@ -166,7 +167,7 @@ mod tests {
             cast(col("m"), DataType::Utf8),
             col("d"),
         ] {
-            assert!(!as_function(expr.clone()).transformed, "{expr}");
+            assert!(!as_function(expr.clone(), true).transformed, "{expr}");
         }
     }
 }

@@ -17,19 +17,22 @@ use datafusion::logical_expr::{
 };
 use kalamdb_tables::rounded_cast;
 
-/// A cast that rounds. The column it makes is called as that of the cast it stands for.
+/// A cast that rounds.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RoundedCast {
     /// The field of the cast.
     target: FieldRef,
     /// Whether what cannot be cast is NULL: TRY_CAST.
     safe: bool,
+    /// Whether its column is called as that of the cast. What joins compare become columns beside
+    /// those of the tables, and need names of their own.
+    named: bool,
     signature: Signature,
 }
 
 impl RoundedCast {
-    pub(super) fn new(target: FieldRef, safe: bool) -> Self {
-        Self { target, safe, signature: Signature::any(1, Volatility::Immutable) }
+    pub(super) fn new(target: FieldRef, safe: bool, named: bool) -> Self {
+        Self { target, safe, named, signature: Signature::any(1, Volatility::Immutable) }
     }
 
     pub(super) fn call(self, value: Expr) -> Expr {
@@ -80,7 +83,8 @@ impl ScalarUDFImpl for RoundedCast {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(only(args)?.schema_name().to_string())
+        let value = only(args)?.schema_name().to_string();
+        Ok(if self.named { value } else { format!("{}({value})", self.name()) })
     }
 
     fn signature(&self) -> &Signature {

@@ -54,8 +54,7 @@ pub(crate) fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, S
 }
 
 /// The ordinals of the parameters before PRECEDING or FOLLOWING, after [`number_parameters`]. One
-/// whose column is called so is taken for one of a frame: its statement is planned once more than
-/// it needs to be.
+/// that is given such a name, without AS, is taken for one of a frame and is a number, too.
 pub(crate) fn in_frames(tokens: &[TokenWithSpan]) -> Vec<usize> {
     let mut ordinals = Vec::new();
     let mut before = None;

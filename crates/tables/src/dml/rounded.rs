@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, ListArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType, Float64Type};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Float64Type};
 use arrow::error::ArrowError;
 
 /// Whether values of type `from` lose a fraction on the way to `to`. Lists do if their items do.
@@ -33,21 +33,21 @@ pub fn rounded_cast(
     to: &DataType,
     options: &CastOptions<'_>,
 ) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(&whole(values)?, to, options)
+    cast_with_options(&whole(values, options)?, to, options)
 }
 
 /// The values without their fractions, in types that hold them all.
-fn whole(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+fn whole(values: &ArrayRef, options: &CastOptions<'_>) -> Result<ArrayRef, ArrowError> {
     match values.data_type() {
         DataType::List(_) => {
             let (item, offsets, items, nulls) = values.as_list::<i32>().clone().into_parts();
-            let items = whole(&items)?;
+            let items = whole(&items, options)?;
             let item = Arc::new(item.as_ref().clone().with_data_type(items.data_type().clone()));
             Ok(Arc::new(ListArray::try_new(item, offsets, items, nulls)?))
         }
         DataType::FixedSizeList(item, length) => {
             let lists = values.as_fixed_size_list();
-            let items = whole(lists.values())?;
+            let items = whole(lists.values(), options)?;
             let item = Arc::new(item.as_ref().clone().with_data_type(items.data_type().clone()));
             let nulls = lists.nulls().cloned();
             Ok(Arc::new(FixedSizeListArray::try_new(item, *length, items, nulls)?))
@@ -59,7 +59,8 @@ fn whole(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
             Ok(Arc::new(rounded))
         }
         from if from.is_decimal() => {
-            cast(values, &DataType::Decimal256(DECIMAL256_MAX_PRECISION, 0))
+            // No wider: Arrow takes the low 64 bits of a 256-bit number for the whole of it.
+            cast_with_options(values, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0), options)
         }
         _ => Ok(Arc::clone(values)),
     }
@@ -67,8 +68,8 @@ fn whole(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float32Array};
-    use arrow::datatypes::{Field, Int32Type, Int64Type, UInt8Type};
+    use arrow::array::{Decimal128Array, Decimal256Array, Float32Array};
+    use arrow::datatypes::{Field, Int32Type, Int64Type, UInt8Type, i256};
 
     use super::*;
 
@@ -103,6 +104,18 @@ mod tests {
         assert_eq!(ints, [Some(i32::MAX), None, None]);
         for row in 1..3 {
             assert!(rounded_cast(&values.slice(row, 1), &DataType::Int32, &STRICT).is_err());
+        }
+        let beyond = 99_999_999_999_999_999_999_i128;
+        let narrow = Decimal128Array::from(vec![beyond]).with_precision_and_scale(38, 0).unwrap();
+        let wide = Decimal256Array::from(vec![i256::from_i128(beyond)]);
+        let wide = wide.with_precision_and_scale(76, 0).unwrap();
+        let wider = Decimal256Array::from(vec![i256::MAX]).with_precision_and_scale(76, 0).unwrap();
+        let arrays: [ArrayRef; 3] = [Arc::new(narrow), Arc::new(wide), Arc::new(wider)];
+        for values in arrays {
+            for to in [DataType::Int64, DataType::UInt64, DataType::Int8] {
+                assert!(rounded_cast(&values, &to, &STRICT).is_err());
+                assert!(rounded_cast(&values, &to, &safe).unwrap().is_null(0));
+            }
         }
     }
 

@@ -103,9 +103,13 @@ impl Frames<'_> {
             let Expr::Value(ValueWithSpan { value, span }) = offset.as_mut() else { continue };
             let Value::Placeholder(name) = value else { continue };
             if units == WindowFrameUnits::Range {
-                return ControlFlow::Break(Box::new(SqlError::Unsupported {
-                    what: String::from("a parameter in a RANGE frame"),
-                    advice: String::from("write the value, or use ROWS or GROUPS"),
+                // Not `Unsupported`: clients take that for a server that cannot prepare at all.
+                return ControlFlow::Break(Box::new(SqlError::Coded {
+                    state: SqlState::FeatureNotSupported,
+                    message: String::from(
+                        "a parameter in a RANGE frame is not supported, write the value, or use \
+                         ROWS or GROUPS",
+                    ),
                     position: begin_of(*span),
                 }));
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -20,7 +21,7 @@ pub(crate) const WRONG_PATH: &str =
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![ScalarUDF::new_from_impl(PathSteps {
-        signature: Signature::user_defined(Volatility::Immutable),
+        signature: Signature::any(1, Volatility::Immutable),
     })]
 }
 
@@ -51,30 +52,28 @@ impl ScalarUDFImpl for PathSteps {
         &self.signature
     }
 
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        use DataType::{FixedSizeList, LargeList, List};
+        let is_step = |step: &DataType| is_text(step) || step.is_integer();
         match arg_types {
-            [path] if is_text(path) => Ok(vec![DataType::Utf8]),
-            [
-                DataType::List(step) | DataType::LargeList(step) | DataType::FixedSizeList(step, _),
-            ] if is_text(step.data_type()) || step.data_type().is_integer() => {
-                Ok(vec![steps_type()])
+            [path] if is_text(path) => Ok(steps_type()),
+            [List(step) | LargeList(step) | FixedSizeList(step, _)]
+                if is_step(step.data_type()) =>
+            {
+                Ok(steps_type())
             }
             _ => Err(wrong(String::from(WRONG_PATH))),
         }
     }
 
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(steps_type())
-    }
-
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         super::build::by_rows(&args, |arrays, _| {
             let [paths] = arrays else { return Err(wrong(String::from(WRONG_PATH))) };
-            if paths.data_type().is_list() {
-                return Ok(Arc::clone(paths));
+            if !is_text(paths.data_type()) {
+                return Ok(cast(paths, &steps_type())?);
             }
             let mut out = ListBuilder::new(StringBuilder::new());
-            for path in paths.as_string::<i32>() {
+            for path in cast(paths, &DataType::Utf8)?.as_string::<i32>() {
                 let Some(path) = path else {
                     out.append_null();
                     continue;
