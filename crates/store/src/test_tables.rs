@@ -1,6 +1,8 @@
 //! Small tables for tests: `(id BIGINT key, name TEXT, amount BIGINT)` and statements on them.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use kalamdb_commons::{
@@ -174,4 +176,27 @@ pub(crate) fn all_rows(
     owner: Option<&UserId>,
 ) -> Vec<Row> {
     scan(view, ScanSpec::new(Arc::clone(layout), owner.cloned(), vec![0, 1, 2]))
+}
+
+/// What a directory of a running store would be after a loss of power. Files that are no longer
+/// needed may go meanwhile; then it is begun again.
+pub(crate) fn copy_running(from: &Path, to: &Path) {
+    while let Err(error) = try_copy(from, to) {
+        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+        fs::remove_dir_all(to).unwrap();
+    }
+}
+
+fn try_copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            try_copy(&entry.path(), &target)?;
+        } else if entry.file_name() != "LOCK" {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -21,6 +21,7 @@ pub(crate) const KNOWN: &[(&str, SqlState, &str, About)] = &[
     ("it is no JSON: {}", InvalidText, "it is no JSON: {0}", Nothing),
     ("after \\x stand{}", InvalidText, "after \\x stand{0}", Nothing),
     ("it is no UUID: {}", InvalidText, "the text is no UUID, write it as 00000000-0000-0000-0000-000000000000", Nothing),
+    ("value of {} is out of range {}", NumericOutOfRange, "{0} is out of range for type {1}", Nothing),
     ("Can't cast value {} to type {}", NumericOutOfRange, "{0} is out of range for type {1}", Nothing),
     ("{} is too large to store in a Decimal{} of precision {}. Max is {}", NumericOutOfRange, "{0} does not fit into {2} digits, the largest value is {3}", Nothing),
     ("{} is too small to store in a Decimal{} of precision {}. Min is {}", NumericOutOfRange, "{0} does not fit into {2} digits, the least value is {3}", Nothing),

@@ -8,8 +8,8 @@ use kalamdb_commons::{ErrorKind, ManualClock, TableId, TableType, UserId};
 use super::*;
 use crate::high_water::HighWater;
 use crate::test_tables::{
-    self, TestStore, all_rows, changes, definition, interval, layout, request, row, rows, run,
-    shared, user,
+    self, TestStore, all_rows, changes, copy_running, definition, interval, layout, request, row,
+    rows, run, shared, user,
 };
 use crate::{ChangeOp, CommitRequest, HotScan, ScanSpec, TableLayout, lookup_keys};
 
@@ -18,19 +18,6 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else if entry.file_name() != "LOCK" {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 
@@ -60,7 +47,7 @@ fn a_copy_of_a_running_store_has_every_acknowledged_row() {
         run(&test.store, &table, None, ChangeOp::Insert, &rows([id])).unwrap();
     }
     let crashed = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), crashed.path());
+    copy_running(test.directory.path(), crashed.path());
     let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
     assert_eq!(all_rows(&store.view().unwrap(), &table, None), rows(0..20));
 }
@@ -73,7 +60,7 @@ fn numbering_goes_on_above_the_block_after_an_unclean_stop() {
     let lost = run(&test.store, &table, None, ChangeOp::Insert, &rows([2])).unwrap();
     assert!(first.durable && !lost.durable);
     let crashed = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), crashed.path());
+    copy_running(test.directory.path(), crashed.path());
     let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
     let next = run(&store, &table, None, ChangeOp::Insert, &rows([3])).unwrap();
     assert!(next.commit_seq.0 > lost.commit_seq.0 + 1_000, "{next:?}");
@@ -102,7 +89,7 @@ fn a_directory_behind_its_high_water_mark_is_refused_unless_loss_is_accepted() {
     let table = shared(1);
     run(&test.store, &table, None, ChangeOp::Insert, &rows(0..3)).unwrap();
     let old = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), old.path());
+    copy_running(test.directory.path(), old.path());
     run(&test.store, &table, None, ChangeOp::Insert, &rows(3..6)).unwrap();
     test.store.close();
     let mark = HighWater::read(test.directory.path()).unwrap().unwrap();
@@ -161,8 +148,8 @@ fn damage_in_the_middle_of_the_log_is_refused_and_a_torn_tail_is_not() {
         HighWater::read(directory).unwrap().is_some_and(|mark| mark.commit_seq == 50)
     });
     let (torn, damaged) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    copy(directory, torn.path());
-    copy(directory, damaged.path());
+    copy_running(directory, torn.path());
+    copy_running(directory, damaged.path());
 
     let wal = newest_wal(torn.path());
     let mut bytes = fs::read(&wal).unwrap();
@@ -202,7 +189,7 @@ fn damage_behind_everything_acknowledged_as_durable_is_cut_off() {
         assert!(!run(&test.store, &table, None, ChangeOp::Insert, &rows([id])).unwrap().durable);
     }
     let crashed = tempfile::tempdir().unwrap();
-    copy(directory, crashed.path());
+    copy_running(directory, crashed.path());
     let wal = newest_wal(crashed.path());
     let mut bytes = fs::read(&wal).unwrap();
     let unsynced = (usize::try_from(synced_bytes).unwrap() + bytes.len()) / 2;
@@ -372,7 +359,7 @@ fn a_dropped_users_removal_that_waited_is_done_after_a_restart() {
     let view = test.store.view().unwrap();
     drop_owner(&test.store, &ann);
     let crashed = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), crashed.path());
+    copy_running(test.directory.path(), crashed.path());
     drop(view);
     let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
     wait_until("the dropped user's rows are still there", || keys_of_owner(&store, "ann") == 0);
@@ -387,7 +374,7 @@ fn a_removal_that_waited_is_done_after_a_restart() {
     let view = test.store.view().unwrap();
     drop_table(&test.store, 1);
     let crashed = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), crashed.path());
+    copy_running(test.directory.path(), crashed.path());
     drop(view);
     let store = Store::open(crashed.path(), StoreOptions::default()).unwrap();
     wait_until("the dropped table is still there", || keys_of(&store, 1) == 0);
@@ -481,7 +468,7 @@ fn a_missing_high_water_file_is_refused_unless_loss_is_accepted() {
     }
     let (cut, damaged) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for directory in [&cut, &damaged] {
-        copy(test.directory.path(), directory.path());
+        copy_running(test.directory.path(), directory.path());
         fs::remove_file(directory.path().join("HIGH_WATER")).unwrap();
     }
     // Without the end of its log; the store would take the tail for one that was never synced.
@@ -520,7 +507,7 @@ fn a_missing_high_water_file_is_found_out_without_the_log() {
     let test = TestStore::new();
     run(&test.store, &shared(1), None, ChangeOp::Insert, &rows(0..3)).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), directory.path());
+    copy_running(test.directory.path(), directory.path());
     fs::remove_file(directory.path().join("HIGH_WATER")).unwrap();
     fs::write(newest_wal(directory.path()), []).unwrap();
     let refused = Store::open(directory.path(), StoreOptions::default()).unwrap_err();

@@ -15,7 +15,7 @@ use kalamdb_commons::{Clock, ManualClock, TableId, TableType, stream_bucket_seco
 use crate::database::Database;
 use crate::families::Family;
 use crate::janitor::Housekeeping;
-use crate::test_tables::{Row, batch, definition, layout, request};
+use crate::test_tables::{Row, batch, copy_running, definition, layout, request};
 use crate::{
     ByteRows, ChangeOp, CommitReceipt, HotScan, ReadView, RowChanges, ScanSpec, Store,
     StoreOptions, TableLayout,

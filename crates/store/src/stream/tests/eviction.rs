@@ -180,7 +180,7 @@ fn a_copy_of_a_running_store_has_its_streams() {
         test.append(&table, start..start + 30);
     }
     let crashed = tempfile::tempdir().unwrap();
-    copy(test.directory.path(), crashed.path());
+    copy_running(test.directory.path(), crashed.path());
     let clock = Arc::new(ManualClock::new(START_US - 30 * SECOND_US));
     let store = open(&crashed, &clock);
     assert!(ids(&store.view().unwrap(), &table).into_iter().eq(250..300));
@@ -189,17 +189,4 @@ fn a_copy_of_a_running_store_has_its_streams() {
     let row_ids: Vec<i64> =
         read(&store.view().unwrap(), spec(&table)).iter().map(|row| row.1).collect();
     assert!(row_ids.into_iter().eq(252..=301));
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else if entry.file_name() != "LOCK" {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
