@@ -1,4 +1,5 @@
-//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, and to ORDER BY.
+//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, NULLIF
+//! and `CASE x WHEN y`.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
 //! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::merge_schema;
@@ -17,13 +18,17 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::keep_names::rewrite_expressions;
 
-/// Makes one zero of two in the keys of windows and sorts. To run when types are settled.
+/// The engine's function that gives NULL for two equal values.
+const NULLIF: &str = "nullif";
+
+/// Makes one zero of two where the engine would tell them apart. To run when types are settled.
 #[derive(Debug)]
 pub(crate) struct RealKeys;
 
 impl AnalyzerRule for RealKeys {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
+            let node = with_one_zero_compared(node)?.data;
             let window = match node {
                 LogicalPlan::Sort(mut sort) => {
                     let schema = Arc::clone(sort.input.schema());
@@ -47,6 +52,45 @@ impl AnalyzerRule for RealKeys {
 
     fn name(&self) -> &str {
         "real_keys"
+    }
+}
+
+/// The node with one zero in what NULLIF and `CASE x WHEN y` compare.
+fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut concerned = false;
+    node.apply_expressions(|expr| {
+        concerned = expr.exists(|expr| Ok(compares_inside(expr)))?;
+        Ok(if concerned { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if !concerned {
+        return Ok(Transformed::no(node));
+    }
+    let schema = merge_schema(&node.inputs());
+    rewrite_expressions(node, |expr| {
+        Ok(match expr {
+            Expr::ScalarFunction(mut call) if call.func.name() == NULLIF => {
+                call.args.iter_mut().for_each(|value| to_one_zero(value, &schema));
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
+            Expr::Case(mut case) => {
+                if let Some(compared) = &mut case.expr {
+                    to_one_zero(compared, &schema);
+                    for (value, _) in &mut case.when_then_expr {
+                        to_one_zero(value, &schema);
+                    }
+                }
+                Transformed::yes(Expr::Case(case))
+            }
+            other => Transformed::no(other),
+        })
+    })
+}
+
+fn compares_inside(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) => call.func.name() == NULLIF,
+        Expr::Case(case) => case.expr.is_some(),
+        _ => false,
     }
 }
 

@@ -84,7 +84,8 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// The engine's rules, and ours in their places.
 fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    let mut rules: Vec<_> = rules.map(kalamdb_tables::PushedFilters::guard).collect();
     let sorted = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     rules.insert(sorted.map_or(0, |place| place + 1), Arc::new(kalamdb_tables::MergedOrder));
     rules.push(Arc::new(kalamdb_tables::OnePartition));

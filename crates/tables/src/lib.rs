@@ -60,7 +60,7 @@ pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_erro
 pub use functions::{IntervalOperators, scalar_functions};
 pub use plain_words::{About, Plain, in_sql_types, plain_words};
 pub use planner::{
-    FrameOffsets, MergedOrder, OnePartition, PlannedView, exact_decimal, name_verb,
+    FrameOffsets, MergedOrder, OnePartition, PlannedView, PushedFilters, exact_decimal, name_verb,
     other_function_names, plan_dml, plan_query, plan_statement, plan_view, write_to_view,
 };
 pub use scan_pool::ScanPool;

@@ -4,6 +4,9 @@
 //! partition `k` is constant, so the query engine sorts it by `x` alone. But with a limit the
 //! sorts of all partitions share what they have found, to skip rows that come too late, and by
 //! `x` alone rows of 'b' would drop those of 'a'.
+//!
+//! And where in one branch of a union two columns of the order are the same, it forgets above the
+//! union what it did not have to sort by.
 
 use std::sync::Arc;
 
@@ -26,7 +29,10 @@ impl PhysicalOptimizerRule for MergedOrder {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            Ok(match in_whole_order(plan.as_ref()) {
+            if let Some(merge) = in_whole_order(plan.as_ref()) {
+                return Ok(Transformed::yes(merge));
+            }
+            Ok(match in_order(plan.as_ref())? {
                 Some(merge) => Transformed::yes(merge),
                 None => Transformed::no(plan),
             })
@@ -56,4 +62,18 @@ fn in_whole_order(plan: &dyn ExecutionPlan) -> Option<Arc<dyn ExecutionPlan>> {
         .with_fetch(Some(fetch));
     let whole = SortPreservingMergeExec::new(merge.expr().clone(), Arc::new(sort));
     Some(Arc::new(whole.with_fetch(merge.fetch())))
+}
+
+/// The merge over inputs sorted by its own order; `None` when they are known to be that already.
+fn in_order(plan: &dyn ExecutionPlan) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() else { return Ok(None) };
+    let properties = merge.input().properties().equivalence_properties();
+    if properties.ordering_satisfy(merge.expr().iter().cloned())? {
+        return Ok(None);
+    }
+    let sort = SortExec::new(merge.expr().clone(), Arc::clone(merge.input()))
+        .with_preserve_partitioning(true)
+        .with_fetch(merge.fetch());
+    let merged = SortPreservingMergeExec::new(merge.expr().clone(), Arc::new(sort));
+    Ok(Some(Arc::new(merged.with_fetch(merge.fetch()))))
 }
