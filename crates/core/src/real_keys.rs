@@ -1,5 +1,5 @@
-//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, NULLIF
-//! and `CASE x WHEN y`.
+//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, NULLIF,
+//! `CASE x WHEN y` and aggregates of DISTINCT values.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
 //! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:
@@ -55,7 +55,7 @@ impl AnalyzerRule for RealKeys {
     }
 }
 
-/// The node with one zero in what NULLIF and `CASE x WHEN y` compare.
+/// The node with one zero in what NULLIF, `CASE x WHEN y` and DISTINCT compare.
 fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut concerned = false;
     node.apply_expressions(|expr| {
@@ -71,6 +71,10 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
             Expr::ScalarFunction(mut call) if call.func.name() == NULLIF => {
                 call.args.iter_mut().for_each(|value| to_one_zero(value, &schema));
                 Transformed::yes(Expr::ScalarFunction(call))
+            }
+            Expr::AggregateFunction(mut call) if call.params.distinct => {
+                call.params.args.iter_mut().for_each(|value| to_one_zero(value, &schema));
+                Transformed::yes(Expr::AggregateFunction(call))
             }
             Expr::Case(mut case) => {
                 if let Some(compared) = &mut case.expr {
@@ -89,6 +93,7 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
 fn compares_inside(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => call.func.name() == NULLIF,
+        Expr::AggregateFunction(call) => call.params.distinct,
         Expr::Case(case) => case.expr.is_some(),
         _ => false,
     }
