@@ -18,6 +18,7 @@
 mod clock;
 mod column_type;
 mod error_kind;
+mod fill_value;
 mod ids;
 pub mod limits;
 mod role;
@@ -27,10 +28,12 @@ mod string_interner;
 pub mod system_columns;
 mod table_definition;
 mod view_definition;
+mod widening;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use column_type::{ColumnType, StructField, TimePrecision, TypeError};
 pub use error_kind::ErrorKind;
+pub use fill_value::FillValue;
 pub use ids::{ColumnId, CommitSeq, Generation, NamespaceId, TableId, UserId};
 pub use role::{Principal, Role};
 pub use sql_state::SqlState;
@@ -38,6 +41,6 @@ pub use stream_options::{StreamOptions, stream_bucket_seconds};
 pub use string_interner::intern;
 pub use table_definition::{
     AccessLevel, CheckConstraint, ColumnDefinition, Compression, Durability, FlushPolicy,
-    TableDefinition, TableOptions, TableType, declared_type,
+    TableDefinition, TableOptions, TableType, VersionChange, declared_type,
 };
 pub use view_definition::ViewDefinition;

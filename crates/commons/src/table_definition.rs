@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use crate::{ColumnId, ColumnType, NamespaceId, TableId, UserId};
+use crate::{ColumnId, ColumnType, FillValue, NamespaceId, TableId, UserId};
 
 /// Whose rows a table holds and how long they live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -188,8 +188,13 @@ pub struct ColumnDefinition {
     /// The most characters of a text, or bytes of BYTES; no bound when not given.
     #[serde(default)]
     pub length_max: Option<u32>,
-    /// The DEFAULT expression as SQL text.
+    /// The DEFAULT expression as SQL text: what rows get that are written from now on.
     pub default: Option<String>,
+    /// What the column is in rows written before it was added: stored in none of them, the same
+    /// for all of them, and decided once and for all by ADD COLUMN. None is NULL. A changed
+    /// default leaves it as it is.
+    #[serde(default)]
+    pub fill: Option<FillValue>,
     /// The COMMENT ON text.
     pub comment: Option<String>,
 }
@@ -204,6 +209,7 @@ impl ColumnDefinition {
             nullable: true,
             length_max: None,
             default: None,
+            fill: None,
             comment: None,
         }
     }
@@ -268,6 +274,18 @@ pub struct TableDefinition {
     /// What every row meets.
     #[serde(default)]
     pub checks: Vec<CheckConstraint>,
+    /// What ALTER TABLE made this version; none for a table's first version.
+    #[serde(default)]
+    pub change: Option<VersionChange>,
+}
+
+/// How a version of a table differs from the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionChange {
+    /// Who altered the table. When is the version's `updated_at_us`.
+    pub by: UserId,
+    /// What was changed, in words.
+    pub what: String,
 }
 
 impl TableDefinition {
@@ -315,7 +333,9 @@ mod tests {
             "durability":"sync","deleted_retention_hours":168,"ttl_seconds":null},"comment":null}"#;
         let table: TableDefinition = serde_json::from_str(stored).unwrap();
         assert_eq!(table.columns[0].length_max, None);
+        assert_eq!(table.columns[0].fill, None);
         assert!(table.checks.is_empty());
+        assert_eq!(table.change, None);
         assert_eq!(table.options, TableOptions::default());
         let again: TableDefinition =
             serde_json::from_str(&serde_json::to_string(&table).unwrap()).unwrap();
