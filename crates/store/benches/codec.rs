@@ -1,4 +1,5 @@
-//! What the codecs cost a row: Arrow to keys and rows, and stored rows to 10 columns or to 1.
+//! What the codecs cost a row: Arrow to keys and rows, and stored rows to 10 columns or to 1, of
+//! today's version of the table and of the one before.
 //!
 //! `cargo bench -p kalamdb-store --bench codec`
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -60,6 +61,7 @@ fn table() -> Arc<TableLayout> {
         options: TableOptions::default(),
         comment: None,
         checks: Vec::new(),
+        change: None,
     };
     Arc::new(TableLayout::new(Arc::new(definition)).unwrap())
 }
@@ -123,6 +125,54 @@ fn decode(c: &mut Criterion) {
     group.finish();
 }
 
+/// As [`table`], altered: `account` is wider, `city` dropped, `level` added.
+fn altered(before: &TableLayout) -> Arc<TableLayout> {
+    let mut table = TableDefinition::clone(before.definition());
+    table.schema_version = 2;
+    table.columns[1].column_type = ColumnType::Int64;
+    table.columns.remove(8);
+    table.columns.push(ColumnDefinition::new(ColumnId(11), "level", ColumnType::Int32));
+    let older = [Arc::clone(before.definition())];
+    Arc::new(TableLayout::with_versions(Arc::new(table), &older).unwrap())
+}
+
+/// Whether the row at a place is of the older version.
+type IsOld = fn(usize) -> bool;
+
+/// Rows of an older version beside those of today's, and both in turn.
+fn decode_altered(c: &mut Criterion) {
+    let before = table();
+    let layout = altered(&before);
+    let (keys, old) = encoded(&before, &batch(&before));
+    let columns: Vec<usize> = (0..10).collect();
+    let mut builder = BatchBuilder::new(Arc::clone(&layout), &columns).unwrap();
+    let prefix_len = layout.key_prefix(Generation(1), None).len();
+    for (key, row) in keys.iter().zip(old.iter()) {
+        builder.append(prefix_len, key, row).unwrap();
+    }
+    let (_, new) = encoded(&layout, &builder.finish().unwrap());
+    let mut group = c.benchmark_group("decode altered");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let cases: [(&str, IsOld); 4] = [
+        ("rows of today", |_| false),
+        ("rows of before", |_| true),
+        ("runs of 64", |i| i / 64 % 2 == 0),
+        ("one by one", |i| i % 2 == 0),
+    ];
+    for (name, is_old) in cases {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for (i, key) in keys.iter().enumerate() {
+                    let row = if is_old(i) { old.get(i) } else { new.get(i) };
+                    builder.append(prefix_len, key, row).unwrap();
+                }
+                builder.finish().unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
 fn encode(c: &mut Criterion) {
     let layout = table();
     let batch = batch(&layout);
@@ -157,5 +207,5 @@ fn create(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decode, encode, create);
+criterion_group!(benches, decode, decode_altered, encode, create);
 criterion_main!(benches);

@@ -63,6 +63,7 @@ fn layout(id: u32) -> Arc<TableLayout> {
         options: TableOptions::default(),
         comment: None,
         checks: Vec::new(),
+        change: None,
     };
     Arc::new(TableLayout::new(Arc::new(definition)).unwrap())
 }

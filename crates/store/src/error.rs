@@ -13,6 +13,8 @@ pub enum ConflictReason {
     KeyWritten,
     /// The statement's view is older than what the committer remembers.
     ViewTooOld,
+    /// Rows of a table were written after the view in which all of them were looked at.
+    TableWritten,
     /// The table's schema version changed: plan the statement again.
     TableChanged,
     /// The table was dropped.
@@ -24,6 +26,7 @@ impl std::fmt::Display for ConflictReason {
         f.write_str(match self {
             Self::KeyWritten => "a concurrent statement wrote one of its keys",
             Self::ViewTooOld => "the statement's view is too old to be checked",
+            Self::TableWritten => "its rows were changed meanwhile",
             Self::TableChanged => "the table was altered meanwhile",
             Self::TableDropped => "the table was dropped meanwhile",
         })

@@ -8,12 +8,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use kalamdb_commons::limits::USER_SHARDS;
 use kalamdb_commons::{
-    ColumnType, Generation, TableDefinition, TableId, TableType, UserId, system_columns,
+    ColumnDefinition, ColumnId, ColumnType, Generation, TableDefinition, TableId, TableType,
+    UserId, system_columns,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::key_codec::{append_escaped, append_unescaped, skip_escaped};
-use crate::row_format::{RowLayout, Source, encode_rows};
+use crate::row_format::{RowLayout, Source, encode_rows, fill_bytes};
 use crate::{ByteRows, KeyCodec, StoreError, stream};
 
 /// The wide schema's column with a row's complete storage key.
@@ -21,7 +22,7 @@ const LOCATION: &str = "_location";
 /// The wide schema's column with a row's stored value.
 const IMAGE: &str = "_image";
 /// Table id and generation, which lead every key.
-const GENERATION_PREFIX_BYTES: usize = size_of::<u32>() * 2;
+pub(crate) const GENERATION_PREFIX_BYTES: usize = size_of::<u32>() * 2;
 /// The shard of the user behind them in USER tables.
 const SHARD_BYTES: usize = size_of::<u16>();
 
@@ -35,11 +36,19 @@ const SHARD_BYTES: usize = size_of::<u16>();
 /// ```
 ///
 /// Numbers in keys are big-endian. A table without a primary key is keyed by `_row_id`.
+///
+/// Every row says which version it was written with, and keeps it: ALTER TABLE touches no row.
+/// Rows of older versions are shown as rows of this one, column by column, by the columns' ids: what
+/// they lack is the column's fill value or NULL, what was dropped is skipped, values of narrower
+/// types become wider. Rows of newer versions are never met: a view that has some refuses to be
+/// read with this layout, and so does the committer refuse to write with it.
 #[derive(Debug)]
 pub struct TableLayout {
     definition: Arc<TableDefinition>,
     declared_schema: SchemaRef,
     wide_schema: SchemaRef,
+    /// The wide schema for rows that need not be as this version wants them.
+    wide_schema_with_deleted: SchemaRef,
     key_codec: KeyCodec,
     /// Declared positions of the key columns, in key order; empty with a hidden key.
     key_positions: Vec<usize>,
@@ -47,6 +56,8 @@ pub struct TableLayout {
     value_positions: Vec<usize>,
     /// The layout of this version first, then those of older ones.
     row_layouts: Vec<RowLayout>,
+    /// What each declared column is in rows that lack it, as bytes of a row; `None`: NULL.
+    fills: Vec<Option<Arc<[u8]>>>,
 }
 
 impl TableLayout {
@@ -59,9 +70,12 @@ impl TableLayout {
     }
 
     /// The layout of a table some of whose rows may have been written with `older` versions.
+    /// Versions that are not older than `definition` are left out.
     ///
     /// # Errors
-    /// [`StoreError::NotAKeyType`] for a key of a type without an order.
+    /// [`StoreError::NotAKeyType`] for a key of a type without an order,
+    /// [`StoreError::InvalidRequest`] when an older version has another key,
+    /// [`StoreError::Corrupt`] for a fill value that is no value of its column.
     pub fn with_versions(
         definition: Arc<TableDefinition>,
         older: &[Arc<TableDefinition>],
@@ -88,23 +102,35 @@ impl TableLayout {
             .iter()
             .filter_map(|value| definition.columns.iter().position(|column| column.id == value.id))
             .collect();
+        let older: Vec<_> =
+            older.iter().filter(|old| old.schema_version < definition.schema_version).collect();
+        if let Some(other) = older.iter().find(|old| key_types(old) != key_types(&definition)) {
+            return Err(StoreError::invalid(format!(
+                "{} had another key in schema version {}",
+                definition.qualified_name(),
+                other.schema_version
+            )));
+        }
         let mut row_layouts = vec![current];
-        row_layouts.extend(
-            older
-                .iter()
-                .filter(|version| version.schema_version != definition.schema_version)
-                .map(|version| RowLayout::new(version)),
-        );
+        row_layouts.extend(older.iter().map(|version| RowLayout::new(version)));
+        let fills = definition.columns.iter().map(|column| Ok(fill_bytes(column)?.map(Arc::from)));
+        let fills = fills.collect::<Result<_, StoreError>>()?;
         let declared_schema = definition.arrow_schema();
-        let wide_schema = wide_schema(&definition, &declared_schema);
+        let wide_schema = wide_schema_of(&definition, &declared_schema);
+        let wide_schema_with_deleted = match declared_with_deleted(&definition, &older) {
+            Some(declared) => wide_schema_of(&definition, &declared),
+            None => Arc::clone(&wide_schema),
+        };
         Ok(Self {
             definition,
             declared_schema,
             wide_schema,
+            wide_schema_with_deleted,
             key_codec,
             key_positions,
             value_positions,
             row_layouts,
+            fills,
         })
     }
 
@@ -128,6 +154,13 @@ impl TableLayout {
     /// the stored row value).
     pub fn wide_schema(&self) -> &SchemaRef {
         &self.wide_schema
+    }
+
+    /// As [`wide_schema`](Self::wide_schema), of deleted rows and of rows as they were before they
+    /// changed: nullable are, besides, columns that were not always NOT NULL. ALTER TABLE looks at
+    /// live rows only.
+    pub fn wide_schema_with_deleted(&self) -> &SchemaRef {
+        &self.wide_schema_with_deleted
     }
 
     /// The number of declared columns: the wide schema's first columns.
@@ -183,6 +216,11 @@ impl TableLayout {
     /// The row layout of a schema version; `None` when the table never had it.
     pub(crate) fn row_layout(&self, schema_version: u32) -> Option<&RowLayout> {
         self.row_layouts.iter().find(|layout| layout.schema_version == schema_version)
+    }
+
+    /// What a declared column is in rows that lack it: its slot, or its var value; `None`: NULL.
+    pub(crate) fn fill(&self, declared: usize) -> Option<&Arc<[u8]>> {
+        self.fills.get(declared)?.as_ref()
     }
 
     /// What the complete keys of a generation's rows start with. In a USER table `None` stands
@@ -336,7 +374,7 @@ pub(crate) fn owner_prefix(table: TableId, generation: Generation, user: &UserId
     prefix
 }
 
-fn wide_schema(definition: &TableDefinition, declared: &Schema) -> SchemaRef {
+fn wide_schema_of(definition: &TableDefinition, declared: &Schema) -> SchemaRef {
     let mut fields: Vec<Arc<Field>> = declared.fields().iter().cloned().collect();
     if definition.has_hidden_key() {
         fields.push(Arc::new(system_columns::row_id_field()));
@@ -347,6 +385,37 @@ fn wide_schema(definition: &TableDefinition, declared: &Schema) -> SchemaRef {
     fields.push(Arc::new(Field::new(LOCATION, DataType::Binary, false)));
     fields.push(Arc::new(Field::new(IMAGE, DataType::Binary, false)));
     Arc::new(Schema::new(fields))
+}
+
+/// Ids and types of the key columns, in key order.
+fn key_types(definition: &TableDefinition) -> Vec<(ColumnId, &ColumnType)> {
+    let positions = definition.key_positions().into_iter();
+    let columns = positions.filter_map(|position| definition.columns.get(position));
+    columns.map(|column| (column.id, &column.column_type)).collect()
+}
+
+/// The declared columns, those nullable that are NULL in some row of an older version, if it was
+/// deleted before they became NOT NULL; `None` when there are none of them.
+fn declared_with_deleted(
+    definition: &TableDefinition,
+    older: &[&Arc<TableDefinition>],
+) -> Option<Schema> {
+    let was_nullable = |column: &ColumnDefinition| {
+        older.iter().any(|version| match version.columns.iter().find(|old| old.id == column.id) {
+            Some(old) => old.nullable,
+            None => column.fill.is_none(),
+        })
+    };
+    let is_new = |column: &ColumnDefinition| {
+        !column.nullable && !definition.primary_key.contains(&column.id) && was_nullable(column)
+    };
+    definition.columns.iter().any(is_new).then(|| {
+        let fields = definition.columns.iter().map(|column| {
+            let nullable = column.nullable || is_new(column);
+            column.to_field().with_nullable(nullable)
+        });
+        Schema::new(fields.collect::<Vec<_>>())
+    })
 }
 
 /// The virtual shard of a user; moving a user to another node is a copy of its shard's range.

@@ -63,3 +63,6 @@ fn conflict(table: &TableDefinition, version: Option<u32>) -> StoreError {
     };
     StoreError::Conflict { table: table.qualified_name(), reason }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,7 @@ pub(crate) fn definition(id: u32, table_type: TableType) -> TableDefinition {
         options: TableOptions::default(),
         comment: None,
         checks: Vec::new(),
+        change: None,
     }
 }
 

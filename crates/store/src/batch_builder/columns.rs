@@ -84,6 +84,31 @@ impl Columns {
         }
     }
 
+    /// Appends `rows` times the value with these bytes, a slot or what a var value has; `None`:
+    /// NULL.
+    pub(super) fn push_repeated(
+        &mut self,
+        target: ColumnRef,
+        bytes: Option<&[u8]>,
+        rows: usize,
+    ) -> Result<(), Fault> {
+        match target {
+            ColumnRef::W1(i) => self.w1[i].push_repeated(bytes, rows),
+            ColumnRef::W2(i) => self.w2[i].push_repeated(bytes, rows),
+            ColumnRef::W4(i) => self.w4[i].push_repeated(bytes, rows),
+            ColumnRef::W8(i) => self.w8[i].push_repeated(bytes, rows),
+            ColumnRef::W16(i) => self.w16[i].push_repeated(bytes, rows),
+            ColumnRef::Var(_) | ColumnRef::Nested(_) => (0..rows).try_for_each(|_| {
+                match (target, bytes) {
+                    (ColumnRef::Var(i), Some(bytes)) => self.var[i].push(bytes)?,
+                    (ColumnRef::Nested(i), Some(bytes)) => self.nested[i].push(bytes)?,
+                    _ => self.push_null(target),
+                }
+                Ok(())
+            }),
+        }
+    }
+
     /// Takes a column out as an array of the field's type.
     pub(super) fn finish(
         &mut self,
@@ -170,6 +195,27 @@ impl<T: ArrowNativeType> FixedColumn<T> {
         let row = self.values.len() as u32;
         self.nulls.push(row);
         self.values.push(T::default());
+    }
+
+    /// Appends `rows` times the value in this slot; `None`: NULL.
+    fn push_repeated<const W: usize>(
+        &mut self,
+        slot: Option<&[u8]>,
+        rows: usize,
+    ) -> Result<(), Fault>
+    where
+        T: SlotValue<W>,
+    {
+        let length = self.values.len() + rows;
+        let value = match slot {
+            Some(slot) => T::from_slot(slot.try_into().map_err(|_| Fault::Row)?),
+            None => {
+                self.nulls.extend(self.values.len() as u32..length as u32);
+                T::default()
+            }
+        };
+        self.values.resize(length, value);
+        Ok(())
     }
 
     pub(super) fn push_default(&mut self) {

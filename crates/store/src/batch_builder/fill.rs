@@ -139,8 +139,5 @@ pub(super) fn fill_rare<const NULLS: bool>(
             step.append(columns, value)?;
         }
     }
-    for target in &plan.missing {
-        columns.push_null(*target);
-    }
     Ok(var_bytes)
 }

@@ -6,11 +6,14 @@
 //!       ─► slots ─► stage of a few rows ─► one loop for each column┘
 //! ```
 //!
-//! What to read where is worked out once for each schema version. NULLs are kept as row numbers:
-//! a column without them costs nothing for it.
+//! What to read where is worked out once for each schema version. Rows of one version that follow
+//! each other make a run: what all of them lack is filled when the run ends, for all at a time.
+//! NULLs are kept as row numbers: a column without them costs nothing for it.
 
 mod columns;
 mod fill;
+#[cfg(test)]
+mod history_tests;
 mod nested;
 mod null_bit;
 mod plan;
@@ -42,11 +45,17 @@ pub struct BatchBuilder {
     columns: Columns,
     /// Slots of the last rows, not yet in their columns.
     stage: SlotStage,
-    /// One plan for every schema version met so far.
+    /// The plans of the schema versions met so far, each once.
     plans: Vec<RowPlan>,
-    /// The plan of the last row: the next one is most often of the same version.
+    /// These versions, and the number of their plan.
+    versions: Vec<(u32, usize)>,
+    /// The version of the last row: the next one is most often of the same.
+    version: u32,
+    /// The plan of that version.
     current: usize,
     rows: usize,
+    /// The first row of the run that lasts; what its rows lack is not in the columns yet.
+    run_start: usize,
     /// Bytes of var values gathered.
     var_bytes: usize,
     /// Rows to make room for when a batch starts.
@@ -72,7 +81,30 @@ impl BatchBuilder {
         projection: &[usize],
         rows: usize,
     ) -> Result<Self, StoreError> {
-        let wide = layout.wide_schema();
+        let wide = Arc::clone(layout.wide_schema());
+        Self::with_schema(layout, &wide, projection, rows)
+    }
+
+    /// The same for rows some of which are deleted, or images of rows as they were before: what
+    /// is NOT NULL now may be NULL in them, when it was not always NOT NULL.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidRequest`] for a position the wide schema does not have.
+    pub fn with_deleted_rows(
+        layout: Arc<TableLayout>,
+        projection: &[usize],
+        rows: usize,
+    ) -> Result<Self, StoreError> {
+        let wide = Arc::clone(layout.wide_schema_with_deleted());
+        Self::with_schema(layout, &wide, projection, rows)
+    }
+
+    fn with_schema(
+        layout: Arc<TableLayout>,
+        wide: &SchemaRef,
+        projection: &[usize],
+        rows: usize,
+    ) -> Result<Self, StoreError> {
         if let Some(position) = projection.iter().find(|i| **i >= wide.fields().len()) {
             return Err(StoreError::invalid(format!(
                 "column {position} was asked for, {} has {}",
@@ -87,8 +119,9 @@ impl BatchBuilder {
             Arc::new(Schema::new(fields))
         };
         let mut columns = Columns::default();
-        let projection = Projection::new(&layout, projection, &mut columns);
+        let projection = Projection::new(&layout, wide, projection, &mut columns);
         let plans = vec![RowPlan::new(layout.current_row_layout(), &projection)?];
+        let version = layout.definition().schema_version;
         Ok(Self {
             layout,
             schema,
@@ -96,8 +129,11 @@ impl BatchBuilder {
             columns,
             stage: SlotStage::default(),
             plans,
+            versions: vec![(version, 0)],
+            version,
             current: 0,
             rows: 0,
+            run_start: 0,
             var_bytes: 0,
             row_capacity: rows,
         })
@@ -128,8 +164,8 @@ impl BatchBuilder {
     /// columns, and its value. Only what the projected columns need is read.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when the bytes are not those of a row of this table,
-    /// [`StoreError::BatchTooLarge`] when a column is full. After an error the rows gathered are
+    /// [`StoreError::Corrupt`] when the bytes are not those of a row of this table, in this version
+    /// or an older one, [`StoreError::BatchTooLarge`] when a column is full. After an error the rows gathered are
     /// gone.
     #[inline]
     pub fn append(
@@ -158,13 +194,16 @@ impl BatchBuilder {
     /// much room for the next one.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when text is not UTF-8 or a NOT NULL column has NULL.
+    /// [`StoreError::Corrupt`] when text is not UTF-8 or a NOT NULL column has NULL,
+    /// [`StoreError::BatchTooLarge`] when a column is full.
     pub fn finish(&mut self) -> Result<RecordBatch, StoreError> {
         if self.rows == 0 {
             self.columns.start(0);
         }
-        self.stage.spread(&self.plans[self.current], &mut self.columns);
-        let result = self.finish_columns();
+        let result = match self.end_run() {
+            Ok(()) => self.finish_columns(),
+            Err(fault) => Err(self.explain(fault, &[], &[])),
+        };
         let rows = self.rows;
         self.clear();
         create_batch_trusted(Arc::clone(&self.schema), result?, rows)
@@ -184,7 +223,17 @@ impl BatchBuilder {
         self.columns.clear();
         self.stage.clear();
         self.rows = 0;
+        self.run_start = 0;
         self.var_bytes = 0;
+    }
+
+    /// Brings every column to the same length: the run of rows of one version ends.
+    fn end_run(&mut self) -> Result<(), Fault> {
+        let plan = &self.plans[self.current];
+        self.stage.spread(plan, &mut self.columns);
+        plan.fill_missing(&mut self.columns, self.rows - self.run_start)?;
+        self.run_start = self.rows;
+        Ok(())
     }
 
     /// Fills every column with its value of the row; returns the bytes of the var values.
@@ -196,9 +245,8 @@ impl BatchBuilder {
             var_bytes += fill_from_key(&self.projection, &mut self.columns, rest)?;
         }
         let schema_version = row_format::read_schema_version(value).ok_or(Fault::Version)?;
-        if self.plans[self.current].schema_version != schema_version {
-            self.stage.spread(&self.plans[self.current], &mut self.columns);
-            self.current = self.plan_of(schema_version).ok_or(Fault::Version)?;
+        if self.version != schema_version {
+            self.change_version(schema_version)?;
         }
         let plan = &self.plans[self.current];
         if value.len() < plan.var_at {
@@ -221,19 +269,35 @@ impl BatchBuilder {
         if self.projection.has_whole {
             var_bytes += self.projection.fill_whole(&mut self.columns, key, value)?;
         }
-        Ok(var_bytes)
+        Ok(var_bytes + plan.fill_bytes)
+    }
+
+    /// Rows of another version follow.
+    #[cold]
+    fn change_version(&mut self, schema_version: u32) -> Result<(), Fault> {
+        let plan = self.plan_of(schema_version).ok_or(Fault::Version)?;
+        if plan != self.current {
+            self.end_run()?;
+            self.current = plan;
+        }
+        self.version = schema_version;
+        Ok(())
     }
 
     /// The number of the plan for rows of a version; `None` when the table never had it.
-    #[cold]
     fn plan_of(&mut self, schema_version: u32) -> Option<usize> {
-        let known = self.plans.iter().position(|plan| plan.schema_version == schema_version);
-        if known.is_some() {
-            return known;
+        if let Some((_, known)) = self.versions.iter().find(|known| known.0 == schema_version) {
+            return Some(*known);
         }
         let rows = self.layout.row_layout(schema_version)?;
-        self.plans.push(RowPlan::new(rows, &self.projection).ok()?);
-        Some(self.plans.len() - 1)
+        let plan = RowPlan::new(rows, &self.projection).ok()?;
+        // Many versions differ in names, defaults or options alone.
+        let number = self.plans.iter().position(|known| *known == plan).unwrap_or_else(|| {
+            self.plans.push(plan);
+            self.plans.len() - 1
+        });
+        self.versions.push((schema_version, number));
+        Some(number)
     }
 
     #[cold]
@@ -250,7 +314,10 @@ impl BatchBuilder {
             Fault::Version => self.explain_version(value, &table),
             Fault::Range => StoreError::corrupt(
                 "row",
-                format!("a number is out of its column's range in {table}"),
+                format!(
+                    "a value of {table} from before its column's type was changed is out of the \
+                     range of its type"
+                ),
             ),
             Fault::Full => StoreError::BatchTooLarge { bytes_max: i32::MAX as usize },
         }
@@ -262,8 +329,15 @@ impl BatchBuilder {
             Err(error) => return error,
         };
         let rows = self.layout.row_layout(version);
+        let newest = self.layout.definition().schema_version;
         match rows.map(|rows| RowPlan::new(rows, &self.projection)) {
             Some(Err(error)) => error,
+            // A view in which a table has a newer version refuses to be read with this layout, so
+            // no such row is met.
+            _ if version > newest => StoreError::corrupt(
+                "row",
+                format!("it has schema version {version} of {table}, the newest is {newest}"),
+            ),
             _ => StoreError::corrupt("row", format!("{table} never had schema version {version}")),
         }
     }

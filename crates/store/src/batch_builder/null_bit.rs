@@ -1,7 +1,7 @@
 //! The bit that says whether a row has NULL in a column.
 
 /// Where the null bit of a column is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NullBit {
     pub(super) at: usize,
     mask: u8,

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{FieldRef, Schema};
 use kalamdb_commons::{ColumnId, ColumnType};
 
-use super::columns::{ColumnRef, Columns, FixedColumn, VarColumn};
+use super::columns::{ColumnRef, Columns, Fault, FixedColumn, VarColumn};
 use super::nested::NestedColumn;
 use super::null_bit::NullBit;
 use super::widen::WidenStep;
@@ -41,7 +41,16 @@ pub(super) struct ProjectedColumn {
     pub(super) target: ColumnRef,
     pub(super) field: FieldRef,
     /// The declared column, when it stands in the row value.
-    value: Option<(ColumnId, ColumnType)>,
+    value: Option<ValueColumn>,
+}
+
+/// A declared column outside the key.
+#[derive(Debug)]
+struct ValueColumn {
+    id: ColumnId,
+    column_type: ColumnType,
+    /// What it is in rows that lack it, as they would hold it; `None`: NULL.
+    fill: Option<Arc<[u8]>>,
 }
 
 /// One part of the key and what becomes of it.
@@ -62,8 +71,13 @@ pub(super) enum KeyTarget {
 }
 
 impl Projection {
-    /// Adds a column to `columns` for each position of the wide schema in `projection`.
-    pub(super) fn new(layout: &TableLayout, projection: &[usize], columns: &mut Columns) -> Self {
+    /// Adds a column to `columns` for each position of the `wide` schema in `projection`.
+    pub(super) fn new(
+        layout: &TableLayout,
+        wide: &Schema,
+        projection: &[usize],
+        columns: &mut Columns,
+    ) -> Self {
         let mut plan = Self {
             columns: Vec::new(),
             outputs: Vec::with_capacity(projection.len()),
@@ -83,7 +97,8 @@ impl Projection {
                 None => {
                     plan.outputs.push(positions.len());
                     positions.push(*position);
-                    plan.add(layout, *position, &mut key_targets, columns);
+                    let field = Arc::clone(&wide.fields()[*position]);
+                    plan.add(layout, *position, field, &mut key_targets, columns);
                 }
             }
         }
@@ -108,10 +123,10 @@ impl Projection {
         &mut self,
         layout: &TableLayout,
         position: usize,
+        field: FieldRef,
         key_targets: &mut [KeyTarget],
         columns: &mut Columns,
     ) {
-        let field = Arc::clone(&layout.wide_schema().fields()[position]);
         let declared = layout.definition().columns.get(position);
         let key_position = match declared {
             Some(_) => layout.key_position(position),
@@ -132,7 +147,11 @@ impl Projection {
             key_targets[key_position] = part;
             target
         } else if let Some(column) = declared {
-            value = Some((column.id, column.column_type.clone()));
+            value = Some(ValueColumn {
+                id: column.id,
+                column_type: column.column_type.clone(),
+                fill: layout.fill(position).cloned(),
+            });
             add_column(columns, &column.column_type)
         } else if position == layout.deleted_index() {
             let target = add_fixed(columns, Width::W1);
@@ -202,7 +221,7 @@ fn add_var(columns: &mut Columns) -> ColumnRef {
 }
 
 /// One fixed-width column of a row. Offsets count from the start of the plan's `stage_span`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Slot {
     /// Its number in the group of its width.
     pub(super) column: usize,
@@ -211,7 +230,7 @@ pub(super) struct Slot {
 }
 
 /// One var column of a row.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct VarSlot {
     /// Its number in the group of var or nested columns.
     pub(super) column: usize,
@@ -220,10 +239,18 @@ pub(super) struct VarSlot {
     pub(super) null: NullBit,
 }
 
-/// How rows of one schema version fill the columns.
-#[derive(Debug)]
+/// A column that rows of a version lack.
+#[derive(Debug, PartialEq, Eq)]
+struct FillStep {
+    target: ColumnRef,
+    /// The value all of them have; `None`: NULL.
+    bytes: Option<Arc<[u8]>>,
+}
+
+/// How rows of one schema version fill the columns; versions that differ in nothing projected
+/// have equal plans.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct RowPlan {
-    pub(super) schema_version: u32,
     pub(super) ends_at: usize,
     /// Where var values start: no row of the version is shorter.
     pub(super) var_at: usize,
@@ -238,11 +265,13 @@ pub(super) struct RowPlan {
     pub(super) nested: Vec<VarSlot>,
     /// Columns whose type was narrower in this version.
     pub(super) widened: Vec<WidenStep>,
-    /// Columns this version does not have.
-    pub(super) missing: Vec<ColumnRef>,
+    /// Columns this version does not have: filled for many rows at a time.
+    missing: Vec<FillStep>,
+    /// Bytes of the var values that each row gets for what it lacks.
+    pub(super) fill_bytes: usize,
     /// True when there are text or bytes columns.
     pub(super) has_var: bool,
-    /// True when there are nested, widened or missing columns.
+    /// True when there are nested or widened columns.
     pub(super) has_rare: bool,
 }
 
@@ -251,7 +280,6 @@ impl RowPlan {
     /// [`StoreError::Corrupt`] when a column's old type does not widen to its present one.
     pub(super) fn new(rows: &RowLayout, projection: &Projection) -> Result<Self, StoreError> {
         let mut plan = Self {
-            schema_version: rows.schema_version,
             ends_at: rows.tuple.ends_at,
             var_at: rows.tuple.var_at,
             stage_span: 0..0,
@@ -264,6 +292,7 @@ impl RowPlan {
             nested: Vec::new(),
             widened: Vec::new(),
             missing: Vec::new(),
+            fill_bytes: 0,
             has_var: false,
             has_rare: false,
         };
@@ -271,18 +300,35 @@ impl RowPlan {
             plan.w8.push(Slot { column: *column, at: *at, null: NullBit::NEVER });
         }
         for column in &projection.columns {
-            let Some((id, column_type)) = &column.value else { continue };
-            match rows.position(*id) {
-                None => plan.missing.push(column.target),
-                Some(position) => plan.add(rows, position, column.target, column_type)?,
+            let Some(value) = &column.value else { continue };
+            match rows.position(value.id) {
+                None => plan.add_missing(column.target, value.fill.clone()),
+                Some(position) => plan.add(rows, position, column.target, &value.column_type)?,
             }
         }
         plan.var.sort_by_key(|slot| slot.index);
         plan.has_var = !plan.var.is_empty();
-        plan.has_rare =
-            !(plan.nested.is_empty() && plan.widened.is_empty() && plan.missing.is_empty());
+        plan.has_rare = !(plan.nested.is_empty() && plan.widened.is_empty());
         plan.set_stage_span();
         Ok(plan)
+    }
+
+    /// Appends `rows` times what rows of this version lack.
+    ///
+    /// # Errors
+    /// [`Fault::Full`] when a column holds as many bytes as a batch can address.
+    pub(super) fn fill_missing(&self, columns: &mut Columns, rows: usize) -> Result<(), Fault> {
+        for step in &self.missing {
+            columns.push_repeated(step.target, step.bytes.as_deref(), rows)?;
+        }
+        Ok(())
+    }
+
+    fn add_missing(&mut self, target: ColumnRef, bytes: Option<Arc<[u8]>>) {
+        if let (Some(bytes), ColumnRef::Var(_) | ColumnRef::Nested(_)) = (&bytes, target) {
+            self.fill_bytes += bytes.len();
+        }
+        self.missing.push(FillStep { target, bytes });
     }
 
     /// Finds the bytes that hold every slot and lets the slots' offsets count from their start.

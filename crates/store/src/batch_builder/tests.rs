@@ -20,13 +20,13 @@ use crate::row_format::arbitrary::{as_key_values, batch, column_type, definition
 use crate::row_format::patch;
 
 /// The keys and rows of a batch, and how long the keys' prefix is.
-struct Stored {
-    keys: ByteRows,
-    rows: ByteRows,
-    prefix_len: usize,
+pub(super) struct Stored {
+    pub(super) keys: ByteRows,
+    pub(super) rows: ByteRows,
+    pub(super) prefix_len: usize,
 }
 
-fn store(layout: &TableLayout, batch: &RecordBatch) -> Stored {
+pub(super) fn store(layout: &TableLayout, batch: &RecordBatch) -> Stored {
     let user = UserId::new("us\0er");
     let owner = (layout.definition().table_type == TableType::User).then_some(&user);
     let ids = layout.row_id_index().map(|_| 40..40 + batch.num_rows() as u64);
@@ -44,7 +44,7 @@ fn store(layout: &TableLayout, batch: &RecordBatch) -> Stored {
     Stored { keys, rows, prefix_len }
 }
 
-fn load(builder: &mut BatchBuilder, stored: &Stored) -> Result<RecordBatch, StoreError> {
+pub(super) fn load(builder: &mut BatchBuilder, stored: &Stored) -> Result<RecordBatch, StoreError> {
     for (key, row) in stored.keys.iter().zip(stored.rows.iter()) {
         builder.append(stored.prefix_len, key, row)?;
     }
@@ -178,7 +178,7 @@ fn batches_of_many_chunks_come_back_whole() {
     assert_eq!(load(&mut builder, &stored).unwrap(), batch);
 }
 
-fn columns(types: &[(&str, u32, ColumnType)]) -> Vec<ColumnDefinition> {
+pub(super) fn columns(types: &[(&str, u32, ColumnType)]) -> Vec<ColumnDefinition> {
     types
         .iter()
         .map(|(name, id, column_type)| {
@@ -187,7 +187,7 @@ fn columns(types: &[(&str, u32, ColumnType)]) -> Vec<ColumnDefinition> {
         .collect()
 }
 
-fn version(schema_version: u32, columns: Vec<ColumnDefinition>) -> Arc<TableDefinition> {
+pub(super) fn version(schema_version: u32, columns: Vec<ColumnDefinition>) -> Arc<TableDefinition> {
     let mut table = definition(TableType::Shared, &[], &[]);
     (table.schema_version, table.columns) = (schema_version, columns);
     Arc::new(table)
@@ -263,7 +263,11 @@ fn a_not_null_column_that_old_rows_lack_is_corrupt() {
     assert!(error.to_string().contains("\"b\" is NOT NULL"), "{error}");
 }
 
-fn widened(from: ColumnType, to: ColumnType, column: ArrayRef) -> Result<ArrayRef, StoreError> {
+pub(super) fn widened(
+    from: ColumnType,
+    to: ColumnType,
+    column: ArrayRef,
+) -> Result<ArrayRef, StoreError> {
     let old = version(1, columns(&[("a", 1, from)]));
     let new = version(2, columns(&[("a", 1, to)]));
     let old_layout = TableLayout::new(Arc::clone(&old)).unwrap();

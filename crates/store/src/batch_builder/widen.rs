@@ -1,13 +1,19 @@
 //! Values of rows older than an ALTER TABLE that widened their column.
+//!
+//! Which types widen is for `ColumnType::widens_to` to say; what it allows is read here. Besides,
+//! dates are read as points in time (midnight, UTC), and these in finer units, though not in
+//! nanoseconds, which end in 2262: what does not fit is an error of the row.
 
-use kalamdb_commons::ColumnType;
+use kalamdb_commons::{ColumnType, TimePrecision};
 
 use super::columns::{ColumnRef, Columns, Fault};
 use super::null_bit::NullBit;
 use crate::row_format::{Place, Width};
 
+const SECONDS_PER_DAY: i128 = 24 * 60 * 60;
+
 /// Reads a column's narrower slot and appends the value in the column's present type.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct WidenStep {
     pub(super) target: ColumnRef,
     pub(super) null: NullBit,
@@ -18,7 +24,7 @@ pub(super) struct WidenStep {
 }
 
 /// What the slot holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stored {
     Signed,
     Unsigned,
@@ -26,7 +32,7 @@ enum Stored {
 }
 
 /// What the column holds now.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// An integer of the column's width.
     Integer,
@@ -34,10 +40,12 @@ enum Wanted {
     Float64,
     /// An integer that many times larger.
     Scaled(i128),
+    /// Time units since the epoch, that many times as many, in 8 bytes.
+    Instant(i128),
 }
 
 impl WidenStep {
-    /// `None` when values of `from` may not all have an equal value in `to`.
+    /// `None` when values of `from` do not all have an equal value in `to`.
     pub(super) fn new(
         from: &ColumnType,
         to: &ColumnType,
@@ -63,6 +71,10 @@ impl WidenStep {
             (Wanted::Integer, Number::Integer(value)) => value,
             (Wanted::Scaled(factor), Number::Integer(value)) => {
                 value.checked_mul(factor).ok_or(Fault::Range)?
+            }
+            (Wanted::Instant(factor), Number::Integer(value)) => {
+                let units = value.checked_mul(factor).and_then(|units| i64::try_from(units).ok());
+                i128::from(units.ok_or(Fault::Range)?)
             }
             (Wanted::Float32, Number::Integer(value)) => i128::from((value as f32).to_bits()),
             (Wanted::Float64, Number::Integer(value)) => i128::from((value as f64).to_bits()),
@@ -113,6 +125,9 @@ fn wanted(from: &ColumnType, to: &ColumnType) -> Option<Wanted> {
         let digits = i16::from(*precision) + i16::from(grown);
         return (digits <= i16::from(*to_precision)).then(|| scaled(grown))?;
     }
+    if let ColumnType::Timestamp { precision, utc } = to {
+        return instant(from, *precision, *utc);
+    }
     let (signed, bits) = integer_bits(from)?;
     match to {
         ColumnType::Float32 => (bits <= 16).then_some(Wanted::Float32),
@@ -132,6 +147,24 @@ fn wanted(from: &ColumnType, to: &ColumnType) -> Option<Wanted> {
             fits.then_some(Wanted::Integer)
         }
     }
+}
+
+/// A point in time in a finer unit. Those of the calendar fit: it ends in the year 262,142, and
+/// microseconds last 30,000 years longer.
+fn instant(from: &ColumnType, to: TimePrecision, to_utc: bool) -> Option<Wanted> {
+    if to == TimePrecision::Nanos {
+        return None;
+    }
+    let finer = match from {
+        ColumnType::Date => {
+            return Some(Wanted::Instant(SECONDS_PER_DAY * 10_i128.pow(u32::from(to.digits()))));
+        }
+        ColumnType::Timestamp { precision, utc } if *utc == to_utc => {
+            to.digits().checked_sub(precision.digits())?
+        }
+        _ => return None,
+    };
+    Some(Wanted::Instant(10_i128.pow(u32::from(finer))))
 }
 
 fn scaled(scale: i8) -> Option<Wanted> {

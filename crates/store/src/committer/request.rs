@@ -102,6 +102,9 @@ pub struct CommitRequest {
     /// Tables that have a new schema version from this commit on; `None`: dropped, its rows are
     /// removed once no view is older.
     pub tables_changed: Vec<(TableId, Option<u32>)>,
+    /// Tables whose rows must be those of the view: the statement relies on all of them, as does
+    /// a column that becomes NOT NULL. Written since `read_seq`, they are a conflict.
+    pub tables_as_read: Vec<Arc<TableDefinition>>,
     /// SHARED tables emptied by this commit: a new generation begins, what stands in the one before
     /// is removed once no view is older. Rows written since `read_seq` go too.
     pub tables_truncated: Vec<Arc<TableDefinition>>,

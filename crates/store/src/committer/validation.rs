@@ -54,6 +54,8 @@ pub(super) struct ValidationMemory {
     floor: u64,
     /// The last commit whose keys are, or were, remembered, of each table.
     last_writes: HashMap<TableId, u64>,
+    /// The last commit that changed a row of each table, those with fresh keys among them.
+    last_changes: HashMap<TableId, u64>,
 }
 
 impl ValidationMemory {
@@ -65,12 +67,18 @@ impl ValidationMemory {
             spans: VecDeque::new(),
             floor: opened_at,
             last_writes: HashMap::new(),
+            last_changes: HashMap::new(),
         }
     }
 
     /// Whether everything the request relied on still holds.
     pub(super) fn check(&self, request: &CommitRequest) -> Result<(), StoreError> {
         let view = request.read_seq.0;
+        let changed = |table: &TableId| self.last_changes.get(table).is_some_and(|seq| *seq > view);
+        if let Some(table) = request.tables_as_read.iter().find(|table| changed(&table.id)) {
+            let (table, reason) = (table.qualified_name(), ConflictReason::TableWritten);
+            return Err(StoreError::Conflict { table, reason });
+        }
         request.changes.iter().try_for_each(|changes| {
             self.conflict(changes, view).map_or(Ok(()), |reason| {
                 let table = changes.layout.definition().qualified_name();
@@ -109,7 +117,11 @@ impl ValidationMemory {
     /// Remembers what the request writes as commit `seq`.
     pub(super) fn record(&mut self, request: &CommitRequest, seq: CommitSeq) {
         for changes in &request.changes {
-            if changes.keys.is_empty() || has_fresh_keys(changes) {
+            if changes.keys.is_empty() {
+                continue;
+            }
+            self.last_changes.insert(changes.table(), seq.0);
+            if has_fresh_keys(changes) {
                 continue;
             }
             self.last_writes.insert(changes.table(), seq.0);

@@ -14,10 +14,11 @@ use arrow::datatypes::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
+use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use kalamdb_commons::{
-    ColumnDefinition, ColumnId, ColumnType, NamespaceId, StructField, TableDefinition, TableId,
-    TableOptions, TableType, TimePrecision, UserId,
+    ColumnDefinition, ColumnId, ColumnType, FillValue, NamespaceId, StructField, TableDefinition,
+    TableId, TableOptions, TableType, TimePrecision, UserId,
 };
 use proptest::prelude::*;
 
@@ -109,6 +110,7 @@ pub(crate) fn definition(
         options: TableOptions::default(),
         comment: None,
         checks: Vec::new(),
+        change: None,
     }
 }
 
@@ -125,6 +127,14 @@ pub(crate) fn batch(definition: &TableDefinition, rows: usize, seed: u64) -> Rec
         .collect();
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(definition.arrow_schema(), columns, &options).unwrap()
+}
+
+/// The fill value of a column that ADD COLUMN gives this one value.
+pub(crate) fn fill_value(value: &ArrayRef) -> FillValue {
+    let batch = RecordBatch::try_from_iter([("fill", Arc::clone(value))]).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), batch.schema_ref()).unwrap();
+    writer.write(&batch).unwrap();
+    FillValue::from_ipc(writer.into_inner().unwrap())
 }
 
 /// The same floats as keys keep them: no -0.0 and one NaN.

@@ -105,10 +105,15 @@ impl RowLayout {
             .cloned()
             .collect();
         columns.sort_by_key(|column| column.id);
+        Self::of_columns(definition.schema_version, columns)
+    }
+
+    /// The layout of rows with these columns outside the key, which are in the order of their ids.
+    pub(super) fn of_columns(schema_version: u32, columns: Vec<ColumnDefinition>) -> Self {
         let types: Vec<&ColumnType> = columns.iter().map(|column| &column.column_type).collect();
         let tuple = TupleLayout::new(HEADER_BYTES, types.into_iter());
         let positions = columns.iter().enumerate().map(|(i, column)| (column.id, i)).collect();
-        Self { schema_version: definition.schema_version, columns, tuple, positions }
+        Self { schema_version, columns, tuple, positions }
     }
 
     /// The position of a column among the columns of the row; `None` when rows of this version

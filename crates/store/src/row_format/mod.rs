@@ -28,6 +28,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod encode;
+mod fill_bytes;
 mod layout;
 mod nested;
 mod source;
@@ -37,6 +38,7 @@ mod tests;
 use kalamdb_commons::{ColumnType, CommitSeq};
 
 pub(crate) use self::encode::encode_rows;
+pub(crate) use self::fill_bytes::fill_bytes;
 pub(crate) use self::layout::{Place, RowLayout, TupleLayout, var_value};
 pub(crate) use self::source::{Source, SourceValues};
 use crate::{ByteRows, StoreError};

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::rows::{BATCH_BYTES_MAX, ROWS_PER_CALL_MAX, Rows};
-use super::{ScanFilter, ScanSpec};
+use super::{ScanFilter, ScanSpec, builder_of};
 use crate::{BatchBuilder, StoreError, create_batch_trusted};
 
 /// Rows a filter with a limit sees first; doubled each time.
@@ -46,8 +46,8 @@ impl Filtering {
             }));
         }
         let wanted = spec.limit.map_or(batch_rows, |_| FILTERED_ROWS_MIN.min(batch_rows));
-        let columns =
-            BatchBuilder::with_row_capacity(Arc::clone(&spec.layout), &positions, wanted)?;
+        let layout = Arc::clone(&spec.layout);
+        let columns = builder_of(layout, &positions, wanted, spec.include_deleted)?;
         let given: Vec<usize> = (0..spec.projection.len()).collect();
         let schema: SchemaRef = Arc::new(columns.schema().project(&given).map_err(filtering)?);
         let passed = BatchCoalescer::new(Arc::clone(&schema), batch_rows);

@@ -7,7 +7,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::filtering::Filtering;
 use super::rows::Rows;
-use super::{KeyRange, ScanSpec, check_owner, check_version, rows_of};
+use super::{KeyRange, ScanSpec, builder_of, check_owner, check_version, rows_of};
 use crate::meta::prefix_successor;
 use crate::stream::{self, Window};
 use crate::view::OwnedIter;
@@ -72,7 +72,7 @@ impl HotScan {
         } else {
             let rows = spec.limit.unwrap_or(usize::MAX).min(batch_rows);
             let layout = Arc::clone(&spec.layout);
-            Output::Columns(BatchBuilder::with_row_capacity(layout, &spec.projection, rows)?)
+            Output::Columns(builder_of(layout, &spec.projection, rows, spec.include_deleted)?)
         };
         Ok(Self {
             rows: Rows::new(iter, &spec, prefix_len, first_row_id, empty),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use kalamdb_commons::TableType;
 
-use super::{StoredRow, check_owner, check_version};
+use super::{StoredRow, builder_of, check_owner, check_version};
 use crate::families::Family;
 use crate::view::OwnedIter;
-use crate::{BatchBuilder, ByteRows, ReadView, StoreError, TableLayout, row_format};
+use crate::{ByteRows, ReadView, StoreError, TableLayout, row_format};
 
 /// Keys given to RocksDB in one call.
 const MULTI_GET_KEYS_MAX: usize = 1024;
@@ -89,7 +89,8 @@ pub fn get_rows(
     projection: &[usize],
     include_deleted: bool,
 ) -> Result<RecordBatch, StoreError> {
-    let mut builder = BatchBuilder::new(Arc::clone(layout), projection)?;
+    let layout_of_rows = Arc::clone(layout);
+    let mut builder = builder_of(layout_of_rows, projection, keys.len(), include_deleted)?;
     let rows = lookup_keys(view, layout, keys)?;
     for (key, row) in keys.iter().zip(rows) {
         let Some(row) = row.filter(|row| include_deleted || !row_format::is_deleted(row)) else {

@@ -12,5 +12,5 @@ pub use hot_scan::HotScan;
 pub use lookup::{get_rows, lookup_keys};
 pub(crate) use spec::rows_of;
 pub use spec::{KeyRange, ScanFilter, ScanPredicate, ScanSpec};
-use spec::{check_owner, check_version};
+use spec::{builder_of, check_owner, check_version};
 pub use split_points::split_points;

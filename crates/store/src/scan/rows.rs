@@ -55,7 +55,12 @@ impl Rows {
     ) -> Result<RecordBatch, StoreError> {
         let prefix_len = self.prefix_len;
         let (mut bytes, mut seen) = (0, 0);
-        while builder.len() < rows && bytes < BATCH_BYTES_MAX && seen < ROWS_PER_CALL_MAX {
+        while builder.len() < rows
+            && bytes < BATCH_BYTES_MAX
+            // What rows of older versions are filled with does not stand in them.
+            && builder.byte_len() < BATCH_BYTES_MAX
+            && seen < ROWS_PER_CALL_MAX
+        {
             let read = self.read(|key, value| {
                 bytes += key.len() + value.len();
                 builder.append(prefix_len, key, value)

@@ -9,7 +9,7 @@ use kalamdb_commons::{Generation, TableType, UserId};
 
 use crate::families::Family;
 use crate::meta::prefix_successor;
-use crate::{ReadView, StoreError, TableLayout};
+use crate::{BatchBuilder, ReadView, StoreError, TableLayout};
 
 /// A range of keys, in encoded form, without the table's prefix.
 ///
@@ -104,6 +104,20 @@ impl ScanSpec {
             batch_rows: BATCH_ROWS,
             filter: None,
         }
+    }
+}
+
+/// A builder of batches for `rows` rows, deleted ones too when they are shown.
+pub(super) fn builder_of(
+    layout: Arc<TableLayout>,
+    projection: &[usize],
+    rows: usize,
+    include_deleted: bool,
+) -> Result<BatchBuilder, StoreError> {
+    if include_deleted {
+        BatchBuilder::with_deleted_rows(layout, projection, rows)
+    } else {
+        BatchBuilder::with_row_capacity(layout, projection, rows)
     }
 }
 
