@@ -178,6 +178,29 @@ pub enum SqlError {
         /// The views in it, and those that read what stands in it.
         views: String,
     },
+    /// A column that something else of its table needs.
+    #[error("column {} is used by {by}, {advice}", quoted(.column))]
+    ColumnInUse {
+        /// The column.
+        column: String,
+        /// What uses it.
+        by: String,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// A change of a table after which views could not be read, or would show something else.
+    #[error(
+        "table '{table}' cannot be altered like this: {views} would break ({reason}), drop them \
+         first and create them again afterwards, or add CASCADE to DROP COLUMN"
+    )]
+    BreaksViews {
+        /// The table.
+        table: String,
+        /// The views.
+        views: String,
+        /// Why the first of them would.
+        reason: String,
+    },
     /// A view cannot be what it was to become because of the views that read it.
     #[error("view {} cannot be replaced: {reason}", quoted(.name))]
     ViewInUse {
@@ -201,6 +224,12 @@ pub enum SqlError {
     ViewSourceChanged {
         /// The view.
         view: String,
+    },
+    /// A table, or what reads it, has changed since its next version was planned.
+    #[error("table '{table}' was altered meanwhile, run the statement again")]
+    AlteredMeanwhile {
+        /// The table.
+        table: String,
     },
     /// The namespace a new table was defined in gave way to another of its name.
     #[error(
@@ -255,9 +284,13 @@ impl SqlError {
             Self::NamespaceNotEmpty { .. }
             | Self::ReadByViews { .. }
             | Self::NamedByViews { .. }
+            | Self::ColumnInUse { .. }
+            | Self::BreaksViews { .. }
             | Self::ViewInUse { .. } => ErrorKind::FailedPrecondition,
             Self::WrongObject { .. } => ErrorKind::InvalidInput,
-            Self::NamespaceReplaced { .. } | Self::ViewSourceChanged { .. } => ErrorKind::Conflict,
+            Self::NamespaceReplaced { .. }
+            | Self::ViewSourceChanged { .. }
+            | Self::AlteredMeanwhile { .. } => ErrorKind::Conflict,
             Self::PasswordHash { .. } => ErrorKind::Internal,
             Self::DamagedCatalog { .. } => ErrorKind::DataLoss,
             Self::Store(error) => error.kind(),
@@ -307,7 +340,9 @@ impl SqlError {
             Self::WrongPassword => SqlState::WrongPassword,
             Self::NamespaceNotEmpty { .. }
             | Self::ReadByViews { .. }
-            | Self::NamedByViews { .. } => SqlState::DependentObjects,
+            | Self::NamedByViews { .. }
+            | Self::ColumnInUse { .. }
+            | Self::BreaksViews { .. } => SqlState::DependentObjects,
             Self::Type(_) => SqlState::InvalidTableDefinition,
             Self::Store(error) => error.state(),
             other => SqlState::of_kind(other.kind()),

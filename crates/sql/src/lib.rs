@@ -31,19 +31,21 @@ mod suggest;
 
 pub use catalog::{
     Access, Catalog, CatalogSnapshot, DEFAULT_NAMESPACE, INFORMATION_SCHEMA, Namespace, NewView,
-    RESERVED_NAMESPACES, ROOT_USER, SYSTEM_NAMESPACE, TableEntry, User, VIEW_DEPTH_MAX, ViewEntry,
+    PlannedAlter, RESERVED_NAMESPACES, ROOT_USER, SYSTEM_NAMESPACE, TableEntry, User,
+    VIEW_DEPTH_MAX, ViewEntry, fill_value,
 };
 pub use error::{ObjectKind, Position, SqlError};
 pub use parse::{
-    AlterUser, Assignment, CATALOG_NAME, CommentObject, ConflictAction, CreateTable, CreateTableAs,
-    CreateTableLike, CreateUser, CreateView, DEFAULT_FUNCTIONS, DeleteStatement, Explain,
-    ExplainFormat, InsertSource, InsertStatement, MergeAction, MergeClause, MergeMatching,
-    MergeStatement, NESTING_MAX, NamespaceChange, NewColumn, OPERATORS_MAX, OnConflict,
-    PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement, Password, SET_OPERATORS_MAX, SessionSetting,
-    Statement, TABLES_PER_SELECT_MAX, TableName, UpdateStatement, check_catalog,
-    check_create_table, check_expression, check_new_name, column_type_from_ast, find_in_text,
-    is_default_keyword, not_found, parse, parse_column_type, parse_default,
-    parse_statement_timeout, quote_name, show_create_table, show_create_view, stored_name,
+    AlterAction, AlterOperation, AlterTable, AlterUser, Assignment, CATALOG_NAME, CommentObject,
+    ConflictAction, CreateTable, CreateTableAs, CreateTableLike, CreateUser, CreateView,
+    DEFAULT_FUNCTIONS, DeleteStatement, Explain, ExplainFormat, InsertSource, InsertStatement,
+    MergeAction, MergeClause, MergeMatching, MergeStatement, NESTING_MAX, NamespaceChange,
+    NewColumn, OPERATORS_MAX, OnConflict, PARAMETERS_MAX, PLAN_TABLES_MAX, ParsedStatement,
+    Password, SET_OPERATORS_MAX, SessionSetting, Statement, TABLES_PER_SELECT_MAX, TableName,
+    UpdateStatement, check_catalog, check_create_table, check_expression, check_new_name,
+    column_type_from_ast, find_in_text, is_default_keyword, not_found, parse, parse_column_type,
+    parse_default, parse_statement_timeout, quote_name, show_create_table, show_create_view,
+    stored_name,
 };
 pub use sought::Sought;
 pub use suggest::nearest;

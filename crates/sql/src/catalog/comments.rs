@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kalamdb_commons::{Principal, Role, TableDefinition, ViewDefinition};
-use kalamdb_store::{CommitRequest, TableLayout};
+use kalamdb_store::CommitRequest;
 
 use super::access::{Access, refuse_reserved, require};
 use super::entities::{Namespace, TableEntry, ViewEntry};
@@ -66,7 +66,7 @@ impl Catalog {
             }
         }
         let mut request = CommitRequest::default();
-        let entry = self.put_definition(definition, &mut request)?;
+        let entry = self.put_definition(definition, table.older.to_vec(), &mut request)?;
         let mut next = CatalogSnapshot::clone(&snapshot);
         next.put_table(entry)?;
         self.commit(request, next)
@@ -124,17 +124,11 @@ impl Catalog {
     pub(super) fn put_definition(
         &self,
         definition: TableDefinition,
+        older: Vec<Arc<TableDefinition>>,
         request: &mut CommitRequest,
     ) -> Result<Arc<TableEntry>, SqlError> {
-        let view = self.view()?;
-        let mut older = Vec::new();
-        for version in 1..definition.schema_version {
-            older.extend(self.tables.get(&view, &(definition.id, version))?.map(Arc::new));
-        }
         let key = (definition.id, definition.schema_version);
         request.catalog.push(self.tables.put_op(&key, &definition)?);
-        let definition = Arc::new(definition);
-        let layout = TableLayout::with_versions(Arc::clone(&definition), &older)?;
-        Ok(Arc::new(TableEntry { definition, layout: Arc::new(layout) }))
+        Ok(Arc::new(TableEntry::new(Arc::new(definition), older)?))
     }
 }

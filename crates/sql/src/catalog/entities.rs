@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::{NamespaceId, Principal, Role, TableDefinition, UserId, ViewDefinition};
-use kalamdb_store::TableLayout;
+use kalamdb_store::{StoreError, TableLayout};
 use serde::{Deserialize, Serialize};
 
 use crate::parse::parse_view_query;
@@ -69,8 +69,29 @@ impl fmt::Debug for User {
 pub struct TableEntry {
     /// The newest version of its definition.
     pub definition: Arc<TableDefinition>,
-    /// How its rows are stored.
+    /// How its rows are stored, those written with older versions among them.
     pub layout: Arc<TableLayout>,
+    /// The older versions, from the first on.
+    pub older: Arc<[Arc<TableDefinition>]>,
+}
+
+impl TableEntry {
+    /// A table whose rows may have been written with one of `older` versions, too.
+    ///
+    /// # Errors
+    /// A key of a type without an order.
+    pub(super) fn new(
+        definition: Arc<TableDefinition>,
+        older: Vec<Arc<TableDefinition>>,
+    ) -> Result<Self, StoreError> {
+        let layout = Arc::new(TableLayout::with_versions(Arc::clone(&definition), &older)?);
+        Ok(Self { definition, layout, older: older.into() })
+    }
+
+    /// Every version of the table, from the first on.
+    pub fn versions(&self) -> impl DoubleEndedIterator<Item = &Arc<TableDefinition>> {
+        self.older.iter().chain([&self.definition])
+    }
 }
 
 impl fmt::Debug for TableEntry {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kalamdb_commons::{TableDefinition, ViewDefinition};
-use kalamdb_store::TableLayout;
 
 use super::entities::{TableEntry, ViewEntry};
 use super::{Catalog, CatalogSnapshot};
@@ -35,9 +34,7 @@ impl Catalog {
         for mut definitions in versions.into_values() {
             // Keys order by version, so the newest comes last.
             let Some(newest) = definitions.pop() else { continue };
-            let layout = TableLayout::with_versions(Arc::clone(&newest), &definitions)?;
-            let entry = TableEntry { definition: newest, layout: Arc::new(layout) };
-            snapshot.put_table(Arc::new(entry))?;
+            snapshot.put_table(Arc::new(TableEntry::new(newest, definitions)?))?;
         }
         for item in self.views.scan_iter(Arc::clone(&view)) {
             let (_, definition) = item?;

@@ -4,6 +4,7 @@
 //! against the newest snapshot, written in one commit, then published as the next snapshot.
 
 mod access;
+mod alter_table;
 mod comments;
 mod entities;
 mod ids;
@@ -11,6 +12,7 @@ mod load;
 mod namespaces;
 mod passwords;
 mod rename;
+mod schema_evolution;
 mod snapshot;
 mod tables;
 #[cfg(test)]
@@ -19,7 +21,9 @@ mod users;
 mod views;
 
 pub use access::Access;
+pub use alter_table::PlannedAlter;
 pub use entities::{Namespace, TableEntry, User, ViewEntry};
+pub use schema_evolution::fill_value;
 pub use snapshot::CatalogSnapshot;
 pub use views::{NewView, VIEW_DEPTH_MAX};
 

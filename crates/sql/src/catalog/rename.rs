@@ -63,8 +63,8 @@ impl Catalog {
         for table in snapshot.tables_in(name) {
             let mut definition = TableDefinition::clone(&table.definition);
             definition.namespace = Arc::clone(&new_name);
-            self.rename_older_versions(&definition, &mut request)?;
-            next.put_table(self.put_definition(definition, &mut request)?)?;
+            let older = self.rename_older_versions(&table.older, &new_name, &mut request)?;
+            next.put_table(self.put_definition(definition, older, &mut request)?)?;
         }
         self.commit(request, next)?;
         tracing::info!(
@@ -77,16 +77,18 @@ impl Catalog {
     /// Adds to a commit the older versions of a table under its new namespace's name.
     fn rename_older_versions(
         &self,
-        newest: &TableDefinition,
+        older: &[Arc<TableDefinition>],
+        namespace: &Arc<str>,
         request: &mut CommitRequest,
-    ) -> Result<(), SqlError> {
-        let view = self.view()?;
-        for version in 1..newest.schema_version {
-            let key = (newest.id, version);
-            let Some(mut definition) = self.tables.get(&view, &key)? else { continue };
-            definition.namespace = Arc::clone(&newest.namespace);
-            request.catalog.push(self.tables.put_op(&key, &definition)?);
+    ) -> Result<Vec<Arc<TableDefinition>>, SqlError> {
+        let mut renamed = Vec::with_capacity(older.len());
+        for version in older {
+            let namespace = Arc::clone(namespace);
+            let version = TableDefinition { namespace, ..TableDefinition::clone(version) };
+            let key = (version.id, version.schema_version);
+            request.catalog.push(self.tables.put_op(&key, &version)?);
+            renamed.push(Arc::new(version));
         }
-        Ok(())
+        Ok(renamed)
     }
 }

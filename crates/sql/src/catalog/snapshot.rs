@@ -5,7 +5,7 @@ mod views;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use kalamdb_commons::{NamespaceId, Principal, Role, TableId};
+use kalamdb_commons::{NamespaceId, Principal, Role, TableDefinition, TableId};
 
 use super::entities::{Namespace, TableEntry, User, ViewEntry};
 use super::{DEFAULT_NAMESPACE, RESERVED_NAMESPACES};
@@ -64,6 +64,12 @@ impl CatalogSnapshot {
     /// A table by its id.
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableEntry>> {
         self.tables.get(&id)
+    }
+
+    /// The older versions of a table, from the first on: rows may be stored as any of them says.
+    /// None of a table that is not there.
+    pub fn older_versions(&self, id: TableId) -> &[Arc<TableDefinition>] {
+        self.tables.get(&id).map_or(&[], |table| &table.older)
     }
 
     /// All users by name.

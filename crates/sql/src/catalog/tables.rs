@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kalamdb_commons::{
     ColumnDefinition, ColumnId, Principal, Role, TableDefinition, TableId, TableType, intern,
 };
-use kalamdb_store::{CommitRequest, RowChanges, TableLayout};
+use kalamdb_store::{CommitRequest, RowChanges};
 
 use super::access::{Access, refuse_reserved, require};
 use super::entities::{Namespace, TableEntry};
@@ -146,8 +146,7 @@ impl Catalog {
         table: &CreateTable,
     ) -> Result<Arc<TableEntry>, SqlError> {
         let definition = self.definition(id, principal, namespace, table)?;
-        let layout = Arc::new(TableLayout::new(Arc::clone(&definition))?);
-        Ok(Arc::new(TableEntry { definition, layout }))
+        Ok(Arc::new(TableEntry::new(definition, Vec::new())?))
     }
 
     /// The first version of a new table.
@@ -167,6 +166,7 @@ impl Catalog {
                 nullable: column.nullable,
                 length_max: column.length_max,
                 default: column.default.as_deref().map(parse_default).transpose()?,
+                fill: None,
                 comment: column.comment.clone(),
             });
         }
@@ -189,6 +189,7 @@ impl Catalog {
             options: table.options.clone(),
             comment: table.comment.clone(),
             checks: table.checks.clone(),
+            change: None,
         }))
     }
 

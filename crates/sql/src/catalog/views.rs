@@ -258,7 +258,7 @@ fn already_exists(view: &ViewEntry) -> SqlError {
     SqlError::AlreadyExists { object: ObjectKind::View, name: view.definition.qualified_name() }
 }
 
-fn named<'a>(views: impl ExactSizeIterator<Item = &'a Arc<ViewEntry>>) -> String {
+pub(super) fn named<'a>(views: impl ExactSizeIterator<Item = &'a Arc<ViewEntry>>) -> String {
     let count = views.len();
     let names: Vec<String> =
         views.take(NAMED_VIEWS_MAX).map(|view| view.definition.qualified_name()).collect();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Value, visit_expressions, visit_expressions_mut,
+    Expr, FunctionArguments, Ident, Value, visit_expressions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Token;
 use kalamdb_commons::limits::TABLE_CHECKS_MAX;
@@ -44,6 +44,11 @@ impl Constraints {
         }
         self.checks.push((name, condition, position));
         Ok(())
+    }
+
+    /// True when none was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.checks.is_empty() && self.uniques.is_empty()
     }
 
     /// UNIQUE over these columns.
@@ -114,6 +119,50 @@ pub(crate) fn refuse_others(reader: &Reader<'_>) -> Result<(), SqlError> {
         return Ok(());
     };
     Err(reader.unsupported(what, advice))
+}
+
+/// A check that is added to a table: its name, one that is free when none is given, and its text.
+/// Returns the columns it uses besides.
+pub(crate) fn added_check(
+    name: Option<String>,
+    condition: &Expr,
+    table: &CreateTable,
+) -> Result<(CheckConstraint, Vec<String>), SqlError> {
+    let mut condition = condition.clone();
+    let table_name = &table.name.table;
+    let used = validate(&mut condition, table_name, &table.columns)?;
+    let mut taken: HashSet<String> = table.checks.iter().map(|check| check.name.clone()).collect();
+    let name = name.unwrap_or_else(|| free_name(table_name, &used, &mut taken));
+    Ok((CheckConstraint { name, expression: text_of(&condition)? }, used))
+}
+
+/// The columns of the table that a check uses.
+pub(crate) fn columns_of_check(
+    check: &CheckConstraint,
+    table: &CreateTable,
+) -> Result<Vec<String>, SqlError> {
+    validate(&mut check_expression(&check.expression)?, &table.name.table, &table.columns)
+}
+
+/// The text of a check in which the column `from` is called `to`.
+pub(crate) fn renamed_in_check(text: &str, from: &str, to: &str) -> Result<String, SqlError> {
+    let quoted = quote_name(to).starts_with('"');
+    let new_name = || if quoted { Ident::with_quote('"', to) } else { Ident::new(to) };
+    let mut condition = check_expression(text)?;
+    let walked = visit_expressions_mut(&mut condition, |part| {
+        match part {
+            Expr::Identifier(name) if stored_name(name) == from => *name = new_name(),
+            Expr::CompoundIdentifier(parts) => {
+                if let Some(name) = parts.first_mut().filter(|name| stored_name(name) == from) {
+                    *name = new_name();
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(walked.is_continue());
+    text_of(&condition)
 }
 
 /// Checks the checks of a definition from whatever source.

@@ -1,7 +1,6 @@
 //! CREATE [USER | SHARED | STREAM] TABLE.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -240,6 +239,29 @@ fn column(reader: &mut Reader<'_>, body: &mut Body) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// The column that ALTER TABLE adds: its definition reads as in CREATE TABLE, constraints of the
+/// table apart.
+pub(crate) fn added_column(reader: &mut Reader<'_>) -> Result<NewColumn, SqlError> {
+    let position = reader.position();
+    let mut body = Body::default();
+    column(reader, &mut body)?;
+    let refused = |what: &str, advice: &str| Err(SqlError::unsupported(what, advice).at(position));
+    if !body.primary_key.is_empty() {
+        return refused(
+            "ADD COLUMN … PRIMARY KEY",
+            "rows are stored by their key: create a new table with it and fill it with INSERT … \
+             SELECT",
+        );
+    }
+    if !body.constraints.is_empty() {
+        return refused(
+            "ADD COLUMN with UNIQUE or CHECK",
+            "add the column first, then ALTER TABLE … ADD CHECK (…)",
+        );
+    }
+    body.columns.pop().ok_or_else(|| reader.expected("a column name"))
+}
+
 /// What AUTO_INCREMENT and SERIAL stand for.
 const SERIAL_DEFAULT: &str = "SNOWFLAKE_ID()";
 
@@ -438,7 +460,7 @@ impl CreateTable {
     }
 
     /// The statement that would define the same table.
-    pub fn of(definition: &Arc<TableDefinition>) -> Self {
+    pub fn of(definition: &TableDefinition) -> Self {
         let columns = definition
             .columns
             .iter()

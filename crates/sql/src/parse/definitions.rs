@@ -128,3 +128,100 @@ pub enum NamespaceChange {
     /// SET COMMENT; `None` takes it away.
     Comment(Option<String>),
 }
+
+/// ALTER TABLE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlterTable {
+    /// The table.
+    pub name: TableName,
+    /// Whether a missing one is fine.
+    pub if_exists: bool,
+    /// What is done to it, one after the other: all of it or nothing.
+    pub operations: Vec<AlterOperation>,
+}
+
+/// One operation of ALTER TABLE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlterOperation {
+    /// What is done.
+    pub action: AlterAction,
+    /// Where the name stands that it is about.
+    pub position: Option<Position>,
+}
+
+/// What an operation of ALTER TABLE does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AlterAction {
+    /// ADD COLUMN.
+    AddColumn {
+        /// The new column, which comes last.
+        column: NewColumn,
+        /// Whether an existing one is fine.
+        if_not_exists: bool,
+    },
+    /// DROP COLUMN.
+    DropColumn {
+        /// The column.
+        name: String,
+        /// Whether a missing one is fine.
+        if_exists: bool,
+        /// Whether checks and views that use it go too.
+        cascade: bool,
+    },
+    /// RENAME COLUMN.
+    RenameColumn {
+        /// The name it has.
+        from: String,
+        /// The name it gets.
+        to: String,
+    },
+    /// ALTER COLUMN … TYPE.
+    SetType {
+        /// The column.
+        name: String,
+        /// The type it gets.
+        column_type: ColumnType,
+        /// The most characters of a text, or bytes of BYTES.
+        length_max: Option<u32>,
+    },
+    /// ALTER COLUMN … SET DEFAULT and DROP DEFAULT.
+    SetDefault {
+        /// The column.
+        name: String,
+        /// The expression as SQL text; `None` is DROP DEFAULT.
+        default: Option<String>,
+    },
+    /// ALTER COLUMN … SET NOT NULL and DROP NOT NULL.
+    SetNullable {
+        /// The column.
+        name: String,
+        /// True for DROP NOT NULL.
+        nullable: bool,
+    },
+    /// RENAME TO.
+    Rename {
+        /// The name the table gets.
+        to: TableName,
+    },
+    /// SET TBLPROPERTIES.
+    SetOptions {
+        /// The options written, in lower case.
+        written: Vec<String>,
+        /// Their values; what is not written is as if nothing were said.
+        options: TableOptions,
+    },
+    /// ADD CHECK.
+    AddCheck {
+        /// The constraint's name, when given one.
+        name: Option<String>,
+        /// What every row meets.
+        condition: Box<ast::Expr>,
+    },
+    /// DROP CONSTRAINT.
+    DropConstraint {
+        /// The constraint.
+        name: String,
+        /// Whether a missing one is fine.
+        if_exists: bool,
+    },
+}

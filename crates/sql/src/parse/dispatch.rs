@@ -4,8 +4,8 @@ use crate::error::SqlError;
 use crate::parse::reader::{Reader, is_word};
 use crate::parse::statement::Statement;
 use crate::parse::{
-    comments, create_table, dml, explain, merge, namespaces, query_guard, settings, show, users,
-    views,
+    alter_table, comments, create_table, dml, explain, merge, namespaces, query_guard, settings,
+    show, users, views,
 };
 use crate::suggest::nearest;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -176,13 +176,16 @@ fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 fn alter(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let start = reader.position();
     reader.expect_word("ALTER")?;
+    if alter_table::is_alter_table(reader) {
+        return alter_table::alter_table(reader);
+    }
     if reader.eat_word("USER") {
         return users::alter_user(reader);
     }
     if namespaces::eat_namespace_word(reader) {
         return namespaces::alter_namespace(reader);
     }
-    Err(refused_object(reader, "ALTER", "NAMESPACE and USER").at(start))
+    Err(refused_object(reader, "ALTER", "NAMESPACE, TABLE and USER").at(start))
 }
 
 /// What CREATE and DROP know.

@@ -1,5 +1,6 @@
 //! SQL text → statements: tokens, parameters, bounds, then our grammar.
 
+mod alter_table;
 mod column_types;
 mod comments;
 mod complexity;
@@ -38,11 +39,12 @@ mod tests;
 pub use column_types::{column_type_from_ast, parse_column_type};
 pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use constraints::check_expression;
+pub(crate) use constraints::{added_check, columns_of_check, renamed_in_check};
 pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
 pub use definitions::{
-    CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateView, NamespaceChange,
-    NewColumn,
+    AlterAction, AlterOperation, AlterTable, CommentObject, CreateTable, CreateTableAs,
+    CreateTableLike, CreateView, NamespaceChange, NewColumn,
 };
 pub use locate::find_in_text;
 pub use merge::{MergeAction, MergeClause, MergeMatching, MergeStatement};
@@ -58,6 +60,7 @@ pub use statement::{
     InsertSource, InsertStatement, OnConflict, ParsedStatement, Password, SessionSetting,
     Statement, UpdateStatement,
 };
+pub(crate) use stream_tables::no_files;
 pub use users::parse_statement_timeout;
 
 use datafusion::sql::sqlparser::ast;

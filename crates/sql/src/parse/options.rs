@@ -57,6 +57,13 @@ impl WrittenOptions {
         Self { table_type, ..Self::default() }
     }
 
+    /// The options written, in lower case, by name.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.seen.iter().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// True when the option (in lower case) is written.
     pub(crate) fn is_written(&self, option: &str) -> bool {
         self.seen.contains(option)
@@ -71,7 +78,7 @@ pub(crate) fn with_options(
     reader.expect(&Token::LParen)?;
     loop {
         let position = reader.position();
-        let name = reader.name("an option")?.to_lowercase();
+        let name = reader.name_or_string("an option")?.to_lowercase();
         reader.expect(&Token::Eq)?;
         let value = value(reader)?;
         if !written.seen.insert(name.clone()) {

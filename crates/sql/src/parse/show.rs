@@ -96,7 +96,7 @@ fn like(reader: &mut Reader<'_>) -> Result<Option<String>, SqlError> {
     reader.string("a pattern as a string literal").map(Some)
 }
 
-/// `DESCRIBE | DESC [TABLE] t`.
+/// `DESCRIBE | DESC [TABLE] t [HISTORY]`.
 pub(crate) fn describe(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.next();
     for word in ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"] {
@@ -111,8 +111,8 @@ pub(crate) fn describe(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
         reader.next();
     }
     let table = reader.table_name()?;
-    if reader.peek_word("HISTORY") {
-        return Err(reader.unsupported("DESCRIBE … HISTORY", "leave HISTORY out"));
+    if reader.eat_word("HISTORY") {
+        return Ok(Statement::DescribeHistory { table });
     }
     Ok(Statement::Describe { table })
 }

@@ -6,7 +6,8 @@ use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::Role;
 
 use crate::parse::definitions::{
-    CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateView, NamespaceChange,
+    AlterTable, CommentObject, CreateTable, CreateTableAs, CreateTableLike, CreateView,
+    NamespaceChange,
 };
 use crate::parse::merge::MergeStatement;
 use crate::{Position, TableName};
@@ -97,6 +98,8 @@ pub enum Statement {
     CreateTableAs(Box<CreateTableAs>),
     /// CREATE TABLE … LIKE another.
     CreateTableLike(Box<CreateTableLike>),
+    /// ALTER TABLE.
+    AlterTable(Box<AlterTable>),
     /// DROP TABLE.
     DropTable {
         /// The tables.
@@ -155,6 +158,11 @@ pub enum Statement {
         /// The table.
         table: TableName,
     },
+    /// `DESCRIBE [TABLE] t HISTORY`.
+    DescribeHistory {
+        /// The table.
+        table: TableName,
+    },
     /// SHOW CREATE TABLE t and SHOW CREATE VIEW v.
     ShowCreateTable {
         /// The table.
@@ -206,6 +214,7 @@ impl Statement {
             | Self::ShowFunctions { .. }
             | Self::ShowSettings
             | Self::Describe { .. }
+            | Self::DescribeHistory { .. }
             | Self::ShowCreateTable { .. }
             | Self::ShowUsers
             | Self::ShowSetting { .. } => true,
@@ -218,6 +227,7 @@ impl Statement {
             | Self::CreateTable(_)
             | Self::CreateTableAs(_)
             | Self::CreateTableLike(_)
+            | Self::AlterTable(_)
             | Self::DropTable { .. }
             | Self::Truncate { .. }
             | Self::CreateView(_)
@@ -267,10 +277,12 @@ impl Statement {
             Self::Truncate { .. } => "TRUNCATE",
             Self::CreateView(_) => "CREATE VIEW",
             Self::DropView { .. } => "DROP VIEW",
+            Self::AlterTable(_) => "ALTER TABLE",
             Self::DropTable { .. } => "DROP TABLE",
             Self::ShowTables { .. } => "SHOW TABLES",
             Self::ShowViews { .. } => "SHOW VIEWS",
             Self::Describe { .. } => "DESCRIBE",
+            Self::DescribeHistory { .. } => "DESCRIBE HISTORY",
             Self::ShowCreateTable { .. } => "SHOW CREATE TABLE",
             Self::CreateUser(_) => "CREATE USER",
             Self::AlterUser(_) => "ALTER USER",

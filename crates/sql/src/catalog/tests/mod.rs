@@ -1,5 +1,6 @@
 //! The catalog against a real store.
 
+mod alter_table;
 mod changes;
 mod rights;
 mod tables;

@@ -245,6 +245,7 @@ fn definition(seed: usize) -> Arc<TableDefinition> {
         },
         comment: (seed % 2 == 1).then(|| "it's a table".to_owned()),
         checks: Vec::new(),
+        change: None,
     };
     for (i, column) in definition.columns.iter_mut().enumerate() {
         if matches!(column.column_type, ColumnType::Text | ColumnType::Bytes) {

@@ -1,6 +1,7 @@
 //! What is accepted, what is refused and how, and that nothing a client sends harms the parser.
 
 mod accepted;
+mod alter_table;
 mod constraints;
 mod create_table;
 mod hostile;

@@ -37,6 +37,7 @@ fn defined(table: &CreateTable) -> Arc<TableDefinition> {
         options: table.options.clone(),
         comment: None,
         checks: Vec::new(),
+        change: None,
     })
 }
 
