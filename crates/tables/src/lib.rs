@@ -54,7 +54,7 @@ pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
 pub use dml::{
     CheckPlans, StatementRows, StoredParameter, WritePlanner, check_constraints, check_defaults,
-    encode_batches, insert_batches, item_of, loses_fraction, rounded_cast,
+    default_value, encode_batches, insert_batches, item_of, loses_fraction, rounded_cast,
 };
 pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_error};
 pub use functions::{IntervalOperators, scalar_functions};

@@ -33,6 +33,12 @@ pub(crate) enum TableShape {
     SourceWithDeleted,
 }
 
+impl TableShape {
+    fn include_deleted(self) -> bool {
+        matches!(self, Self::Wide { include_deleted: true } | Self::SourceWithDeleted)
+    }
+}
+
 /// One version of one table. Holds no view: a cached plan may keep it.
 #[derive(Debug)]
 pub(crate) struct KalamTable {
@@ -44,7 +50,10 @@ pub(crate) struct KalamTable {
 
 impl KalamTable {
     pub(crate) fn new(entry: Arc<TableEntry>, shape: TableShape) -> Arc<Self> {
-        let wide = entry.layout.wide_schema();
+        let wide = match shape.include_deleted() {
+            true => entry.layout.wide_schema_with_deleted(),
+            false => entry.layout.wide_schema(),
+        };
         let schema = match shape {
             TableShape::Narrow => Arc::clone(entry.layout.declared_schema()),
             TableShape::Wide { .. } => {
@@ -70,13 +79,6 @@ impl KalamTable {
     /// The table's identity.
     pub(crate) fn id(&self) -> TableId {
         self.entry.definition.id
-    }
-
-    fn include_deleted(&self) -> bool {
-        matches!(
-            self.shape,
-            TableShape::Wide { include_deleted: true } | TableShape::SourceWithDeleted
-        )
     }
 }
 
@@ -173,7 +175,7 @@ impl TableProvider for KalamTable {
         let rows = HotRows {
             layout: Arc::clone(layout),
             owner,
-            include_deleted: self.include_deleted(),
+            include_deleted: self.shape.include_deleted(),
             counts,
         };
         let scan = HotScanExec::new(rows, projection, chosen, residual, partitions)?;

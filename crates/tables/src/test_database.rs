@@ -11,12 +11,12 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionConfig;
 use kalamdb_commons::{Principal, Role, SystemClock, UserId};
-use kalamdb_sql::{Catalog, Statement, TableEntry};
+use kalamdb_sql::{AlterAction, Catalog, Statement, TableEntry, fill_value};
 use kalamdb_store::{Store, StoreOptions};
 
 use crate::{
-    CheckPlans, ScanPool, StatementContext, WritePlanner, catalog_list, check_plan, plan_statement,
-    scalar_functions,
+    CheckPlans, ScanPool, StatementContext, WritePlanner, catalog_list, check_plan, default_value,
+    plan_statement, scalar_functions,
 };
 
 pub(crate) struct Database {
@@ -84,6 +84,28 @@ impl Database {
             }
             other => panic!("no definition: {}", other.name()),
         }
+    }
+
+    /// Runs an ALTER TABLE that says nothing of the rows there are.
+    pub(crate) fn alter(&self, sql: &str) {
+        let statement = kalamdb_sql::parse(sql).unwrap().remove(0).statement;
+        let Statement::AlterTable(alter) = statement else { panic!("alters no table: {sql}") };
+        let snapshot = self.catalog.snapshot();
+        let fills: Vec<_> = alter
+            .operations
+            .iter()
+            .map(|operation| {
+                let AlterAction::AddColumn { column, .. } = &operation.action else { return None };
+                let (state, name) = (&self.template, &alter.name);
+                let value =
+                    default_value(state, &snapshot, &root(), "default", name, column).unwrap();
+                value.and_then(|value| fill_value(&value).unwrap())
+            })
+            .collect();
+        let planned = self.catalog.plan_alter(&root(), "default", &alter, &fills).unwrap();
+        let planned = planned.unwrap_or_else(|| panic!("changes nothing: {sql}"));
+        assert!(!planned.needs_rows(), "{sql}");
+        self.catalog.commit_alter(&root(), &planned, None).unwrap();
     }
 
     pub(crate) fn table(&self, name: &str) -> Arc<TableEntry> {

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use kalamdb_commons::{ColumnDefinition, Principal, SqlState};
-use kalamdb_sql::{CatalogSnapshot, CreateTable, SqlError, quote_name};
+use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, SqlError, TableName, quote_name};
 
 use super::assign::{AssignColumn, convert, reason_of};
 use crate::TablesError;
@@ -37,33 +37,67 @@ pub fn check_defaults(
     if table.columns.iter().all(|column| column.default.is_none()) {
         return Ok(());
     }
-    // A time for NOW().
-    let mut state = state.clone();
-    state.mark_start_execution();
+    let state = at_this_time(state);
     let plans = PlanContext::new(&state, Names::new(catalog, principal, namespace));
     for column in &table.columns {
-        let Some(text) = &column.default else { continue };
-        let refused = |reason: String| {
-            let message = format!(
-                "the default {text} of column {} cannot be a value of type {}: {reason}",
-                quote_name(&column.name),
-                column.column_type
-            );
-            TablesError::Sql(SqlError::coded(SqlState::DatatypeMismatch, message))
-        };
-        let value = plans
-            .plan_expression(written(text)?)
-            .and_then(|expr| one_value(&state, expr))
-            .map_err(|error| refused(plain_words(&error.strip_backtrace()).message))?;
-        // NULL is for the column's NOT NULL to refuse.
-        if value.logical_null_count() == 0 {
-            let value = convert(&value, &column.column_type, false)
-                .map_err(|error| refused(reason_of(error)))?;
-            let assign = AssignColumn::of_new(&table.name.to_string(), column);
-            assign.check_length(&value, 1).map_err(|error| refused(error.to_string()))?;
-        }
+        value_of(&state, &plans, &table.name, column)?;
     }
     Ok(())
+}
+
+/// What a column's DEFAULT is now, as an array of one value of the column's type; `None` when it
+/// has none, or NULL.
+///
+/// # Errors
+/// As [`check_defaults`].
+pub fn default_value(
+    state: &SessionState,
+    catalog: &Arc<CatalogSnapshot>,
+    principal: &Principal,
+    namespace: &str,
+    table: &TableName,
+    column: &NewColumn,
+) -> Result<Option<ArrayRef>, TablesError> {
+    let state = at_this_time(state);
+    let plans = PlanContext::new(&state, Names::new(catalog, principal, namespace));
+    value_of(&state, &plans, table, column)
+}
+
+/// The state with a time for NOW().
+fn at_this_time(state: &SessionState) -> SessionState {
+    let mut state = state.clone();
+    state.mark_start_execution();
+    state
+}
+
+fn value_of(
+    state: &SessionState,
+    plans: &PlanContext<'_>,
+    table: &TableName,
+    column: &NewColumn,
+) -> Result<Option<ArrayRef>, TablesError> {
+    let Some(text) = &column.default else { return Ok(None) };
+    let refused = |reason: String| {
+        let message = format!(
+            "the default {text} of column {} cannot be a value of type {}: {reason}",
+            quote_name(&column.name),
+            column.column_type
+        );
+        TablesError::Sql(SqlError::coded(SqlState::DatatypeMismatch, message))
+    };
+    let value = plans
+        .plan_expression(written(text)?)
+        .and_then(|expr| one_value(state, expr))
+        .map_err(|error| refused(plain_words(&error.strip_backtrace()).message))?;
+    // NULL is for the column's NOT NULL to refuse.
+    if value.logical_null_count() > 0 {
+        return Ok(None);
+    }
+    let value =
+        convert(&value, &column.column_type, false).map_err(|error| refused(reason_of(error)))?;
+    let assign = AssignColumn::of_new(&table.to_string(), column);
+    assign.check_length(&value, 1).map_err(|error| refused(error.to_string()))?;
+    Ok(Some(value))
 }
 
 /// The value of an expression without columns.

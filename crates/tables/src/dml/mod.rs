@@ -13,6 +13,8 @@
 //! DataFusion's own hooks for UPDATE, DELETE and MERGE lose the WHERE clause in several shapes: no plan
 //! of ours reaches them.
 
+#[cfg(test)]
+mod altered_tests;
 mod append_only;
 mod assign;
 mod change_writer;
@@ -51,7 +53,7 @@ mod years;
 
 pub(crate) use self::assign::{AssignColumn, convert};
 pub use self::checks::{CheckPlans, check_constraints};
-pub use self::defaults::check_defaults;
+pub use self::defaults::{check_defaults, default_value};
 pub use self::ingest::{encode_batches, insert_batches};
 pub(crate) use self::literal_rows::LiteralRows;
 pub(crate) use self::lower_change::{plan_delete, plan_truncate, plan_update};

@@ -118,7 +118,11 @@ impl HotScanExec {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         partitions: Vec<Vec<KeyRange>>,
     ) -> Result<Self> {
-        let schema: SchemaRef = Arc::new(rows.layout.wide_schema().project(&projection)?);
+        let wide = match rows.include_deleted {
+            true => rows.layout.wide_schema_with_deleted(),
+            false => rows.layout.wide_schema(),
+        };
+        let schema: SchemaRef = Arc::new(wide.project(&projection)?);
         let parts = match chosen.access {
             KeyAccess::Nothing => vec![Part::Ranges(Vec::new())],
             KeyAccess::Keys(keys) => vec![Part::Keys(keys)],

@@ -144,7 +144,7 @@ impl SystemTable {
         let columns = match self {
             Self::Namespaces => namespaces::rows(context),
             Self::Tables => tables::rows(context),
-            Self::TableSchemas => table_schemas::rows(context)?,
+            Self::TableSchemas => table_schemas::rows(context),
             Self::Users => users::rows(context),
             Self::Views => views::rows(context),
             Self::InformationViews => information_schema::views_rows(context),

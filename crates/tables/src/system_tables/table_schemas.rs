@@ -1,14 +1,12 @@
-//! `system.table_schemas`: every version of the tables the principal may know of.
-
-use std::sync::Arc;
+//! `system.table_schemas`: every version of the tables the principal may know of, by the names the
+//! tables have now.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
-use kalamdb_commons::{TableDefinition, TableId};
-use kalamdb_store::{EntityStore, SystemFamily};
+use kalamdb_commons::TableDefinition;
 
 use super::{int, ints, text, texts, time, times};
-use crate::{StatementContext, TablesError};
+use crate::StatementContext;
 
 pub(super) fn columns() -> Vec<Field> {
     vec![
@@ -18,29 +16,33 @@ pub(super) fn columns() -> Vec<Field> {
         int("version"),
         text("schema"),
         time("created_at"),
+        text("created_by"),
+        text("change"),
     ]
 }
 
-pub(super) fn rows(context: &StatementContext) -> Result<Vec<ArrayRef>, TablesError> {
-    let versions: EntityStore<(TableId, u32), TableDefinition> =
-        EntityStore::new(Arc::clone(context.view.store()), SystemFamily::Tables);
-    let mut definitions = Vec::new();
-    for version in versions.scan_iter(Arc::clone(&context.view)) {
-        let (_, definition) = version?;
-        let known = context.catalog.table_by_id(definition.id);
-        if known.is_some_and(|table| table.is_visible_to(&context.principal)) {
-            definitions.push(definition);
-        }
-    }
-    let each = || definitions.iter();
-    Ok(vec![
-        ints(each().map(|table| i64::from(table.id.0))),
-        texts(each().map(|table| &*table.namespace)),
-        texts(each().map(|table| &*table.name)),
-        ints(each().map(|table| i64::from(table.schema_version))),
-        texts(each().map(schema_json)),
-        times(each().map(|table| table.updated_at_us)),
-    ])
+pub(super) fn rows(context: &StatementContext) -> Vec<ArrayRef> {
+    let mut tables = context.catalog.visible_tables(&context.principal);
+    tables.sort_unstable_by_key(|table| table.definition.id);
+    let versions = tables
+        .iter()
+        .flat_map(|table| table.versions().map(|version| (&table.definition, version.as_ref())));
+    let versions: Vec<_> = versions.collect();
+    let each = || versions.iter().copied();
+    vec![
+        ints(each().map(|(table, _)| i64::from(table.id.0))),
+        texts(each().map(|(table, _)| &*table.namespace)),
+        texts(each().map(|(table, _)| &*table.name)),
+        ints(each().map(|(_, version)| i64::from(version.schema_version))),
+        texts(each().map(|(_, version)| schema_json(version))),
+        times(each().map(|(_, version)| version.updated_at_us)),
+        texts(each().map(|(_, version)| {
+            version.change.as_ref().map_or(&version.created_by, |change| &change.by).as_str()
+        })),
+        texts(each().map(|(_, version)| {
+            version.change.as_ref().map_or("created", |change| change.what.as_str())
+        })),
+    ]
 }
 
 /// The version's columns as a JSON array, key columns marked.
