@@ -69,6 +69,15 @@ impl EngineError {
         self
     }
 
+    /// The error at a place, unless it has one already.
+    pub(crate) fn at(mut self, position: Option<Position>) -> Self {
+        if let (None, Some(position)) = (self.position, position) {
+            self.position = Some((position.line, position.column));
+            self.message = format!("{} (at {position})", self.message);
+        }
+        self
+    }
+
     /// The error with more words at its end.
     pub(crate) fn and(mut self, words: &str) -> Self {
         self.message.push_str(words);

@@ -29,8 +29,10 @@
 //! # }
 //! ```
 
+mod alter_table;
 mod bound_values;
 mod definition;
+mod describe_table;
 mod engine;
 mod error;
 mod explain_text;

@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::compute::kernels::comparison::like;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use kalamdb_commons::{ErrorKind, TableDefinition};
+use kalamdb_commons::ErrorKind;
 use kalamdb_sql::{
     ObjectKind, RESERVED_NAMESPACES, SessionSetting, SqlError, Statement, TableEntry, TableName,
     ViewEntry, nearest, show_create_table, show_create_view,
 };
 
 use crate::session::Session;
-use crate::{EngineError, MetadataView, TableInfo, show_functions, show_stats};
+use crate::{EngineError, MetadataView, TableInfo, describe_table, show_functions, show_stats};
 
 /// The schema of what `statement` lists.
 pub(crate) fn schema(statement: &Statement) -> SchemaRef {
@@ -33,15 +33,8 @@ pub(crate) fn schema(statement: &Statement) -> SchemaRef {
         Statement::ShowViews { .. } => {
             vec![text("namespace", false), text("view_name", false), text("comment", true)]
         }
-        Statement::Describe { .. } => vec![
-            Field::new("ordinal", DataType::Int32, false),
-            text("column_name", false),
-            text("data_type", false),
-            Field::new("nullable", DataType::Boolean, false),
-            Field::new("key_position", DataType::Int32, true),
-            text("default", true),
-            text("comment", true),
-        ],
+        Statement::Describe { .. } => describe_table::fields(),
+        Statement::DescribeHistory { .. } => describe_table::history_fields(),
         Statement::ShowCreateTable { .. } => {
             vec![text("table_name", false), text("statement", false)]
         }
@@ -94,9 +87,25 @@ pub(crate) fn rows(
             list_views(views.filter(|view| catalog.shows_view(principal, view)))
         }
         Statement::Describe { table } => match shown(view, namespace, table)? {
-            Shown::Table(entry) => describe(&entry.definition),
-            Shown::View(view) => describe_columns(&TableInfo::of_view(view)),
-            Shown::System(table) => describe_columns(&table),
+            Shown::Table(entry) => describe_table::columns(&entry.definition),
+            Shown::View(view) => describe_table::columns_of_other(&TableInfo::of_view(view)),
+            Shown::System(table) => describe_table::columns_of_other(&table),
+        },
+        Statement::DescribeHistory { table } => match shown(view, namespace, table)? {
+            Shown::Table(entry) => describe_table::history(catalog, entry),
+            Shown::View(view) => {
+                return Err(EngineError::from(SqlError::WrongObject {
+                    name: view.definition.qualified_name(),
+                    found: ObjectKind::View,
+                    advice: "only tables have versions",
+                }));
+            }
+            Shown::System(table) => {
+                return Err(EngineError::invalid(format!(
+                    "{}.{} is the system's own, only tables that were created have versions",
+                    table.namespace, table.name
+                )));
+            }
         },
         Statement::ShowCreateTable { table } => match shown(view, namespace, table)? {
             Shown::Table(entry) => {
@@ -231,39 +240,6 @@ fn list_system_tables(tables: &[TableInfo]) -> Vec<ArrayRef> {
     ]
 }
 
-fn describe(table: &TableDefinition) -> Vec<ArrayRef> {
-    let columns = &table.columns;
-    let key = |id| table.primary_key.iter().position(|key| *key == id);
-    vec![
-        ordinals(columns.len()),
-        texts(columns.iter().map(|column| Some(&*column.name))),
-        texts(columns.iter().map(|column| Some(column.declared_type()))),
-        Arc::new(BooleanArray::from_iter(columns.iter().map(|column| Some(column.nullable)))),
-        Arc::new(Int32Array::from_iter(
-            columns.iter().map(|column| key(column.id).map(|position| position as i32 + 1)),
-        )),
-        texts(columns.iter().map(|column| column.default.as_deref())),
-        texts(columns.iter().map(|column| column.comment.as_deref())),
-    ]
-}
-
-fn describe_columns(table: &TableInfo) -> Vec<ArrayRef> {
-    let columns = table.schema.fields();
-    vec![
-        ordinals(columns.len()),
-        texts(columns.iter().map(|column| Some(column.name()))),
-        texts(table.type_names.iter().map(Some)),
-        Arc::new(BooleanArray::from_iter(columns.iter().map(|column| Some(column.is_nullable())))),
-        Arc::new(Int32Array::new_null(columns.len())),
-        texts(columns.iter().map(|_| None::<&str>)),
-        texts(table.column_comments.iter().map(Option::as_deref)),
-    ]
-}
-
-fn ordinals(columns: usize) -> ArrayRef {
-    Arc::new(Int32Array::from_iter_values((1..).take(columns)))
-}
-
-fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef {
+pub(crate) fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef {
     Arc::new(StringArray::from_iter(values))
 }

@@ -139,6 +139,7 @@ impl Engine {
             | Statement::ShowFunctions { .. }
             | Statement::ShowSettings
             | Statement::Describe { .. }
+            | Statement::DescribeHistory { .. }
             | Statement::ShowCreateTable { .. }
             | Statement::ShowUsers
             | Statement::ShowSetting { .. } => (
@@ -155,6 +156,7 @@ impl Engine {
             | Statement::DropNamespace { .. }
             | Statement::CreateTable(_)
             | Statement::CreateTableLike(_)
+            | Statement::AlterTable(_)
             | Statement::DropTable { .. }
             | Statement::CreateView(_)
             | Statement::DropView { .. }

@@ -28,6 +28,9 @@ use crate::{
     optimize, pace, show_functions, show_stats, view_age, wire_schema,
 };
 
+/// How long a query that met a change of the catalog waits at first for its publication.
+const CATALOG_LAG: Duration = Duration::from_millis(1);
+
 /// Record batches as they are made. Dropping the stream cancels the statement.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, EngineError>> + Send>>;
 
@@ -178,7 +181,7 @@ impl QueryRun {
     ) -> Result<(), EngineError> {
         let mut clock = ComputeClock::new(self.timeout);
         for values in bindings {
-            let mut attempt = 1;
+            let mut attempt = 1_u32;
             loop {
                 let mut answered = false;
                 let done = self.run_once(values.as_ref(), &sender, &mut clock, &mut answered);
@@ -189,8 +192,10 @@ impl QueryRun {
                         if error.kind() == ErrorKind::Conflict
                             && !answered
                             && self.pinned.is_none()
-                            && attempt < STATEMENT_ATTEMPTS_MAX =>
+                            && attempt < STATEMENT_ATTEMPTS_MAX as u32 =>
                     {
+                        // The commit can be seen a moment before the catalog it brings.
+                        tokio::time::sleep(CATALOG_LAG * attempt).await;
                         attempt += 1;
                     }
                     Err(error) if error.kind() == ErrorKind::Conflict && self.pinned.is_some() => {

@@ -15,6 +15,7 @@ use crate::{
     IngestRequest, Session, StatementKind,
 };
 
+mod alter_table;
 mod bounds;
 mod definitions;
 mod upserts;

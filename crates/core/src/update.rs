@@ -78,8 +78,12 @@ impl Engine {
                 prepared.name()
             )));
         }
-        if let Statement::CreateTableAs(_) = &prepared.statement.statement {
-            return self.create_table_as(session, prepared, bound).await;
+        match &prepared.statement.statement {
+            Statement::CreateTableAs(_) => {
+                return self.create_table_as(session, prepared, bound).await;
+            }
+            Statement::AlterTable(_) => return self.alter_table(session, prepared).await,
+            _ => {}
         }
         match &prepared.plan {
             PreparedPlan::Relational(_) => {
