@@ -10,6 +10,8 @@ mod random;
 mod rows;
 mod server;
 
+// Alter matrix: every operation of ALTER TABLE on rows before and after it.
+mod alter_matrix;
 // Bounds: connections, silent peers, stalled readers, old tickets, full disks, guessed passwords.
 mod bounds;
 // Concurrency: clients side by side on the same rows.
