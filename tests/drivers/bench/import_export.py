@@ -56,7 +56,7 @@ def _import(
         {
             "ours": ours,
             "DuckDB file": theirs,
-            "DuckDB reader": lambda: peer.execute(f"SELECT * FROM {reader}").to_arrow_table(),
+            "DuckDB reader": lambda: peer.sql(f"SELECT * FROM {reader}").to_arrow_table(),
         },
     )
 
