@@ -44,3 +44,4 @@ pub use table_definition::{
     TableDefinition, TableOptions, TableType, VersionChange, declared_type,
 };
 pub use view_definition::ViewDefinition;
+pub use widening::integer_digits;

@@ -89,7 +89,7 @@ impl ColumnType {
     }
 
     /// Signedness and bits of an integer type.
-    fn integer_bits(&self) -> Option<(bool, u32)> {
+    pub fn integer_bits(&self) -> Option<(bool, u32)> {
         Some(match self {
             Self::Int8 => (true, 8),
             Self::Int16 => (true, 16),
@@ -105,7 +105,7 @@ impl ColumnType {
 }
 
 /// Decimal digits that hold every integer of that many bits.
-fn integer_digits(signed: bool, bits: u32) -> i16 {
+pub fn integer_digits(signed: bool, bits: u32) -> i16 {
     match (signed, bits) {
         (_, 8) => 3,
         (_, 16) => 5,

@@ -4,7 +4,7 @@
 //! dates are read as points in time (midnight, UTC), and these in finer units, though not in
 //! nanoseconds, which end in 2262: what does not fit is an error of the row.
 
-use kalamdb_commons::{ColumnType, TimePrecision};
+use kalamdb_commons::{ColumnType, TimePrecision, integer_digits};
 
 use super::columns::{ColumnRef, Columns, Fault};
 use super::null_bit::NullBit;
@@ -56,7 +56,7 @@ impl WidenStep {
         let Place::Fixed { at, width } = place else { return None };
         let stored = match from {
             ColumnType::Float32 => Stored::Float32,
-            _ if integer_bits(from).is_some_and(|(signed, _)| !signed) => Stored::Unsigned,
+            _ if from.integer_bits().is_some_and(|(signed, _)| !signed) => Stored::Unsigned,
             _ => Stored::Signed,
         };
         let wanted = wanted(from, to)?;
@@ -128,17 +128,17 @@ fn wanted(from: &ColumnType, to: &ColumnType) -> Option<Wanted> {
     if let ColumnType::Timestamp { precision, utc } = to {
         return instant(from, *precision, *utc);
     }
-    let (signed, bits) = integer_bits(from)?;
+    let (signed, bits) = from.integer_bits()?;
     match to {
         ColumnType::Float32 => (bits <= 16).then_some(Wanted::Float32),
         ColumnType::Float64 => (bits <= 32).then_some(Wanted::Float64),
         ColumnType::Decimal { precision, scale } => {
-            let digits = decimal_digits(signed, bits);
+            let digits = integer_digits(signed, bits);
             let whole = i16::from(*precision) - i16::from(*scale);
             (digits <= whole).then(|| scaled(*scale))?
         }
         _ => {
-            let (to_signed, to_bits) = integer_bits(to)?;
+            let (to_signed, to_bits) = to.integer_bits()?;
             let fits = match (signed, to_signed) {
                 (true, false) => false,
                 (false, true) => to_bits > bits,
@@ -169,30 +169,4 @@ fn instant(from: &ColumnType, to: TimePrecision, to_utc: bool) -> Option<Wanted>
 
 fn scaled(scale: i8) -> Option<Wanted> {
     10_i128.checked_pow(u32::try_from(scale).ok()?).map(Wanted::Scaled)
-}
-
-/// Signedness and bits of an integer type.
-fn integer_bits(column_type: &ColumnType) -> Option<(bool, u32)> {
-    Some(match column_type {
-        ColumnType::Int8 => (true, 8),
-        ColumnType::Int16 => (true, 16),
-        ColumnType::Int32 => (true, 32),
-        ColumnType::Int64 => (true, 64),
-        ColumnType::UInt8 => (false, 8),
-        ColumnType::UInt16 => (false, 16),
-        ColumnType::UInt32 => (false, 32),
-        ColumnType::UInt64 => (false, 64),
-        _ => return None,
-    })
-}
-
-/// Decimal digits that hold every integer of that many bits.
-fn decimal_digits(signed: bool, bits: u32) -> i16 {
-    match (signed, bits) {
-        (_, 8) => 3,
-        (_, 16) => 5,
-        (_, 32) => 10,
-        (true, _) => 19,
-        (false, _) => 20,
-    }
 }
