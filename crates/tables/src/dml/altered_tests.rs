@@ -29,7 +29,7 @@ async fn altering_changes_no_plan() {
         "SELECT shop, id FROM orders WHERE shop = 2 AND id IN (7, 8)",
         "SELECT shop, id FROM orders ORDER BY shop, id LIMIT 5",
         "SELECT count(*) FROM orders",
-        "SELECT shop, count(*) FROM orders GROUP BY shop",
+        "SELECT shop, count(*) FROM orders GROUP BY shop ORDER BY shop",
     ];
     let mut before = Vec::new();
     for query in queries {
