@@ -1,7 +1,7 @@
 //! ALTER TABLE: what the catalog plans is held against the rows and the views before it commits.
 //!
 //! Nothing is rewritten. Rows are read only when the next version says something of all of them
-//! (SET NOT NULL, ADD CHECK): in one view, and the commit holds only if none was written since.
+//! (SET NOT NULL, ADD CHECK, a NOT NULL column without a value for them): in one view, and the commit holds only if none was written since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use kalamdb_commons::{
     ColumnType, CommitSeq, ErrorKind, FillValue, Principal, Role, SqlState, TableType, UserId,
 };
 use kalamdb_sql::{
-    AlterAction, AlterTable, CatalogSnapshot, CreateTable, PlannedAlter, Statement, TableEntry,
-    ViewEntry, fill_value, quote_name,
+    AlterAction, AlterTable, CatalogSnapshot, CreateTable, PlannedAlter, Position, Statement,
+    TableEntry, ViewEntry, fill_value, quote_name,
 };
 use kalamdb_store::ReadView;
 
 use crate::query::ComputeClock;
 use crate::session::Session;
-use crate::{Engine, EngineError, Prepared, literals, view_age, wire_schema};
+use crate::{Engine, EngineError, Prepared, literals, messages, view_age, wire_schema};
 
 impl Engine {
     /// Runs ALTER TABLE. It is one synced commit, or none when nothing changes.
@@ -194,15 +194,28 @@ struct Condition {
     sql: String,
     state: SqlState,
     /// What is said of such rows.
-    said: String,
+    said: Said,
+}
+
+enum Said {
+    /// How a row stands against the change.
+    OfRows(String),
+    /// All of it: what the statement asks for at this place, any row stands against.
+    OfTheStatement(String, Option<Position>),
 }
 
 impl Condition {
     fn violated(&self, table: &TableEntry, rows: i64) -> EngineError {
+        let said = match &self.said {
+            Said::OfRows(said) => said,
+            Said::OfTheStatement(said, position) => {
+                let error = EngineError::new(ErrorKind::ConstraintViolation, said);
+                return error.coded(self.state).at(*position);
+            }
+        };
         let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
         let message = format!(
-            "{} in {rows} of {}, UPDATE or DELETE them first",
-            self.said,
+            "{said} in {rows} of {}, UPDATE or DELETE them first",
             table.definition.qualified_name()
         );
         EngineError::new(ErrorKind::ConstraintViolation, message).coded(self.state)
@@ -218,19 +231,25 @@ fn conditions(planned: &PlannedAlter) -> Vec<Condition> {
         Some(Condition {
             sql: format!("{name} IS NULL"),
             state: SqlState::NotNull,
-            said: format!("column {name} is NULL"),
+            said: Said::OfRows(format!("column {name} is NULL")),
         })
     });
     let checks = planned.needs_checks.iter().map(|check| Condition {
         sql: format!("NOT ({})", check.expression),
         state: SqlState::Check,
-        said: format!(
+        said: Said::OfRows(format!(
             "the check constraint {} CHECK ({}) is false",
             quote_name(&check.name),
             check.expression
-        ),
+        )),
     });
-    not_null.chain(checks).collect()
+    let none_at_all = planned.needs_no_rows.iter().map(|column| Condition {
+        sql: "true".to_owned(),
+        state: SqlState::NotNull,
+        said: Said::OfTheStatement(column.refusal.clone(), column.position),
+    });
+    // A table without rows meets the others, too.
+    none_at_all.chain(not_null).chain(checks).collect()
 }
 
 /// Who must read the table so that all rows are read: each user sees its own of a USER table.
@@ -256,12 +275,12 @@ fn broken_views(
     let nobody =
         Principal { user_id: UserId::new(""), user_name: Arc::from(""), role: Role::System };
     let mut broken = BTreeMap::new();
-    let mut reason = String::new();
+    let mut first = None;
     for (id, view) in &planned.readers {
         // One that was broken before is not broken by this.
         let Ok(before) = columns_of(engine, &planned.catalog, &nobody, view) else { continue };
         let said = match columns_of(engine, &planned.staged, &nobody, view) {
-            Err(error) => error.to_string(),
+            Err(error) => messages::of_broken_view(&error),
             Ok(after) => match before.iter().zip(&after).find(|(before, after)| before != after) {
                 None => continue,
                 Some(((name, before), (_, after))) => {
@@ -270,10 +289,17 @@ fn broken_views(
             },
         };
         if broken.is_empty() {
-            reason = said;
+            first = Some((view, said));
         }
         broken.insert(*id, Arc::clone(view));
     }
+    let reason = match first {
+        Some((view, said)) if broken.len() > 1 => {
+            format!("{}: {said}", view.definition.qualified_name())
+        }
+        Some((_, said)) => said,
+        None => String::new(),
+    };
     (broken, reason)
 }
 

@@ -3,11 +3,15 @@
 //! Its messages are for its own developers: they show data structures, name settings nobody can
 //! reach, and take a wrong argument for a defect.
 
+use std::error::Error;
+
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use kalamdb_commons::{ErrorKind, SqlState};
 use kalamdb_sql::{Sought, nearest};
 use kalamdb_tables::{About, Plain, TablesError, in_sql_types, plain_words};
+
+use crate::EngineError;
 
 /// An error in our words.
 pub(crate) struct Said {
@@ -102,7 +106,26 @@ pub(crate) fn of_ours(error: &TablesError) -> Said {
     };
     let kind = error.kind();
     let state = error.state().unwrap_or(SqlState::of_kind(kind));
-    Said { kind, state, message: error.to_string(), subject }
+    let message = match error {
+        TablesError::BrokenView { view, source } => {
+            let why = of(source).message;
+            format!("view {view} cannot be read any more, drop it or replace it: {why}")
+        }
+        other => other.to_string(),
+    };
+    Said { kind, state, message, subject }
+}
+
+/// Why a view cannot be read any more, when that is what the error says, or else all it says.
+pub(crate) fn of_broken_view(error: &EngineError) -> String {
+    let mut next = error.source();
+    while let Some(source) = next {
+        if let Some(TablesError::BrokenView { source, .. }) = source.downcast_ref() {
+            return of(source).message;
+        }
+        next = source.source();
+    }
+    error.to_string()
 }
 
 fn of_schema(error: &SchemaError) -> Option<Said> {

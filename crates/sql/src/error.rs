@@ -190,8 +190,7 @@ pub enum SqlError {
     },
     /// A change of a table after which views could not be read, or would show something else.
     #[error(
-        "table '{table}' cannot be altered like this: {views} would break ({reason}), drop them \
-         first and create them again afterwards, or add CASCADE to DROP COLUMN"
+        "table '{table}' cannot be altered like this: {views} would break ({reason}), {advice}"
     )]
     BreaksViews {
         /// The table.
@@ -200,6 +199,8 @@ pub enum SqlError {
         views: String,
         /// Why the first of them would.
         reason: String,
+        /// What to do.
+        advice: String,
     },
     /// A view cannot be what it was to become because of the views that read it.
     #[error("view {} cannot be replaced: {reason}", quoted(.name))]

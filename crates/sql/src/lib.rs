@@ -30,9 +30,9 @@ mod sought;
 mod suggest;
 
 pub use catalog::{
-    Access, Catalog, CatalogSnapshot, DEFAULT_NAMESPACE, INFORMATION_SCHEMA, Namespace, NewView,
-    PlannedAlter, RESERVED_NAMESPACES, ROOT_USER, SYSTEM_NAMESPACE, TableEntry, User,
-    VIEW_DEPTH_MAX, ViewEntry, fill_value,
+    Access, Catalog, CatalogSnapshot, ColumnWithoutValue, DEFAULT_NAMESPACE, INFORMATION_SCHEMA,
+    Namespace, NewView, PlannedAlter, RESERVED_NAMESPACES, ROOT_USER, SYSTEM_NAMESPACE, TableEntry,
+    User, VIEW_DEPTH_MAX, ViewEntry, fill_value,
 };
 pub use error::{ObjectKind, Position, SqlError};
 pub use parse::{

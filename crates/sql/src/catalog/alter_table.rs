@@ -15,11 +15,11 @@ use kalamdb_store::CommitRequest;
 
 use super::access::{Access, refuse_reserved};
 use super::entities::{TableEntry, ViewEntry};
-use super::schema_evolution::{Evolution, evolve};
+use super::schema_evolution::{ColumnWithoutValue, Evolution, evolve};
 use super::views::{authorize_cascade, named, refuse_view};
 use super::{Catalog, CatalogSnapshot};
 use crate::error::{ObjectKind, SqlError};
-use crate::parse::AlterTable;
+use crate::parse::{AlterAction, AlterTable};
 
 /// What ALTER TABLE is about to make of a table.
 #[derive(Debug)]
@@ -36,18 +36,24 @@ pub struct PlannedAlter {
     pub needs_check_not_null: Vec<ColumnId>,
     /// Conditions, in the names of the present version, that no row may make false.
     pub needs_checks: Vec<CheckConstraint>,
+    /// Columns of the next version for which there may be no row at all.
+    pub needs_no_rows: Vec<ColumnWithoutValue>,
     /// The views that read the table, themselves or through others, by id: each must stand in
     /// `staged` as it does in `catalog`.
     pub readers: BTreeMap<TableId, Arc<ViewEntry>>,
     /// Views that go with the columns they need.
     dropped: BTreeMap<TableId, Arc<ViewEntry>>,
+    /// Whether CASCADE could be added to the statement.
+    drops_column: bool,
     cascade: bool,
 }
 
 impl PlannedAlter {
     /// True when all rows of the table must be looked at before the commit.
     pub fn needs_rows(&self) -> bool {
-        !self.needs_check_not_null.is_empty() || !self.needs_checks.is_empty()
+        !self.needs_check_not_null.is_empty()
+            || !self.needs_checks.is_empty()
+            || !self.needs_no_rows.is_empty()
     }
 
     /// Says which of `readers` cannot be read any more, and why the first of them cannot: with
@@ -64,7 +70,10 @@ impl PlannedAlter {
             self.dropped = broken;
             return Ok(());
         }
+        let them = if broken.len() == 1 { "it" } else { "them" };
+        let cascade = if self.drops_column { ", or add CASCADE to DROP COLUMN" } else { "" };
         Err(SqlError::BreaksViews {
+            advice: format!("drop {them} first and create {them} again afterwards{cascade}"),
             table: self.before.definition.qualified_name(),
             views: named(broken.values()),
             reason: reason.to_owned(),
@@ -106,7 +115,8 @@ impl Catalog {
         let (by, now_us) = (&principal.user_id, self.clock.now_us());
         let evolved = evolve(&before.definition, &alter.operations, fills, by, now_us)?;
         let Some(evolution) = evolved else { return Ok(None) };
-        let Evolution { definition, needs_check_not_null, needs_checks, cascade } = evolution;
+        let Evolution { definition, needs_check_not_null, needs_checks, needs_no_rows, cascade } =
+            evolution;
         refuse_taken_name(&catalog, &before, &definition.name)?;
         let mut older = before.older.to_vec();
         older.push(Arc::clone(&before.definition));
@@ -122,8 +132,13 @@ impl Catalog {
             after,
             needs_check_not_null,
             needs_checks,
+            needs_no_rows,
             readers,
             dropped: BTreeMap::new(),
+            drops_column: alter
+                .operations
+                .iter()
+                .any(|operation| matches!(operation.action, AlterAction::DropColumn { .. })),
             cascade,
         }))
     }

@@ -23,7 +23,7 @@ mod views;
 pub use access::Access;
 pub use alter_table::PlannedAlter;
 pub use entities::{Namespace, TableEntry, User, ViewEntry};
-pub use schema_evolution::fill_value;
+pub use schema_evolution::{ColumnWithoutValue, fill_value};
 pub use snapshot::CatalogSnapshot;
 pub use views::{NewView, VIEW_DEPTH_MAX};
 

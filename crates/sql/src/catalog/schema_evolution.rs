@@ -17,7 +17,7 @@ use kalamdb_commons::{
     UserId, VersionChange, intern,
 };
 
-use crate::error::{ObjectKind, SqlError};
+use crate::error::{ObjectKind, Position, SqlError};
 use crate::parse::{
     AlterAction, AlterOperation, CreateTable, added_check, check_create_table, columns_of_check,
     not_found, quote_name,
@@ -34,8 +34,21 @@ pub(super) struct Evolution {
     /// Checks that are new: every row must meet them. They speak of the columns by the names of
     /// the version before.
     pub(super) needs_checks: Vec<CheckConstraint>,
+    /// Columns without a value for the rows there are: there may be none.
+    pub(super) needs_no_rows: Vec<ColumnWithoutValue>,
     /// Whether what depends on a dropped column goes with it.
     pub(super) cascade: bool,
+}
+
+/// A column that is added NOT NULL, and has no value for rows that are there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnWithoutValue {
+    /// The column in the next version.
+    pub id: ColumnId,
+    /// What is said where there are rows.
+    pub refusal: String,
+    /// Where the statement asks for it.
+    pub position: Option<Position>,
 }
 
 /// Applies `operations` one after the other, all or none. `fills` has the fill value of each
@@ -58,16 +71,19 @@ pub(super) fn evolve(
         said: Vec::new(),
         not_null: Vec::new(),
         checks: Vec::new(),
+        without_value: Vec::new(),
+        position: None,
         cascade: false,
     };
     for (index, operation) in operations.iter().enumerate() {
         let fill = fills.get(index).cloned().flatten();
+        evolving.position = operation.position;
         let applied = evolving.apply(&operation.action, fill);
         applied
             .and_then(|()| check_create_table(&evolving.as_created()))
             .map_err(|error| error.at(operation.position))?;
     }
-    let Evolving { mut table, said, not_null, checks, cascade, .. } = evolving;
+    let Evolving { mut table, said, not_null, checks, without_value, cascade, .. } = evolving;
     if table == *before {
         return Ok(None);
     }
@@ -80,6 +96,7 @@ pub(super) fn evolve(
         definition: table,
         needs_check_not_null: not_null,
         needs_checks: checks,
+        needs_no_rows: without_value,
         cascade,
     }))
 }
@@ -92,6 +109,9 @@ struct Evolving<'a> {
     said: Vec<String>,
     not_null: Vec<ColumnId>,
     checks: Vec<CheckConstraint>,
+    without_value: Vec<ColumnWithoutValue>,
+    /// Where the operation stands that is being applied.
+    position: Option<Position>,
     cascade: bool,
 }
 

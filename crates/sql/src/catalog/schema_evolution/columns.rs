@@ -1,11 +1,11 @@
 //! What happens to columns.
 
 use kalamdb_commons::{
-    ColumnDefinition, ColumnId, ColumnType, FillValue, SqlState, declared_type, intern,
+    ColumnDefinition, ColumnId, ColumnType, FillValue, SqlState, TableType, declared_type, intern,
 };
 
 use super::fill::widened;
-use super::{Evolving, impossible};
+use super::{ColumnWithoutValue, Evolving, impossible};
 use crate::error::{ObjectKind, SqlError};
 use crate::parse::{NewColumn, parse_default, quote_name, renamed_in_check};
 
@@ -24,17 +24,17 @@ impl Evolving<'_> {
             return Err(SqlError::AlreadyExists { object, name });
         }
         let shown = quote_name(&new.name);
+        let id = ColumnId(self.table.next_column_id);
         if !new.nullable && fill.is_none() {
-            return Err(SqlError::coded(
-                SqlState::NotNull,
+            self.without_rows(
+                id,
                 format!(
                     "column {shown} would be NULL in the rows there are, and it is NOT NULL: give \
                      it a DEFAULT that is not NULL, or add it without NOT NULL, UPDATE the rows \
                      and ALTER COLUMN {shown} SET NOT NULL"
                 ),
-            ));
+            )?;
         }
-        let id = ColumnId(self.table.next_column_id);
         self.table.next_column_id = self
             .table
             .next_column_id
@@ -83,6 +83,7 @@ impl Evolving<'_> {
         }
         self.table.columns.remove(position);
         self.not_null.retain(|checked| *checked != id);
+        self.without_value.retain(|column| column.id != id);
         self.said.push(format!("dropped column {}", quote_name(name)));
         Ok(())
     }
@@ -186,6 +187,7 @@ impl Evolving<'_> {
         if !column.nullable {
             column.nullable = true;
             self.not_null.retain(|checked| *checked != column.id);
+            self.without_value.retain(|without| without.id != column.id);
             self.said.push(format!("dropped NOT NULL of column {}", quote_name(name)));
         }
         Ok(())
@@ -206,18 +208,28 @@ impl Evolving<'_> {
             Some(before) if !before.nullable => {}
             Some(_) => self.not_null.push(id),
             None if self.table.columns[position].fill.is_some() => {}
-            None => {
-                return Err(SqlError::coded(
-                    SqlState::NotNull,
-                    format!(
-                        "column {} is NULL in the rows there are, add it with a DEFAULT",
-                        quote_name(name)
-                    ),
-                ));
-            }
+            None => self.without_rows(
+                id,
+                format!(
+                    "column {} is NULL in the rows there are, add it with a DEFAULT",
+                    quote_name(name)
+                ),
+            )?,
         }
         self.table.columns[position].nullable = false;
         self.said.push(format!("set NOT NULL of column {}", quote_name(name)));
+        Ok(())
+    }
+
+    /// Takes a NOT NULL column that has no value for rows there are, for a table without rows;
+    /// `refusal` is said where there are some.
+    fn without_rows(&mut self, id: ColumnId, refusal: String) -> Result<(), SqlError> {
+        // Rows that are not shown any more are there all the same.
+        if self.table.table_type == TableType::Stream {
+            return Err(SqlError::coded(SqlState::NotNull, refusal));
+        }
+        let position = self.position;
+        self.without_value.push(ColumnWithoutValue { id, refusal, position });
         Ok(())
     }
 

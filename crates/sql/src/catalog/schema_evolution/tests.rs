@@ -148,14 +148,21 @@ fn an_added_column_has_its_fill_in_the_rows_there_are() {
 #[test]
 fn not_null_needs_a_value_for_the_rows_there_are() {
     for sql in ["ADD d INT NOT NULL", "ADD d INT, ALTER d SET NOT NULL"] {
-        let error = refused(&usual(), sql);
-        assert_eq!(error.state(), SqlState::NotNull, "{error}");
-        assert!(error.position().is_some(), "{error}");
+        let evolution = evolved(&usual(), sql);
+        let [without] = &evolution.needs_no_rows[..] else { panic!("{sql}") };
+        assert_eq!(without.id, evolution.definition.column("d").unwrap().1.id);
+        assert!(without.position.is_some(), "{sql}");
+    }
+    for sql in
+        ["ADD d INT NOT NULL, ADD e INT, DROP d", "ADD d INT NOT NULL, ALTER d DROP NOT NULL"]
+    {
+        assert!(evolved(&usual(), sql).needs_no_rows.is_empty(), "{sql}");
     }
     for sql in ["ADD d INT NOT NULL DEFAULT 5", "ADD d INT DEFAULT 5, ALTER d SET NOT NULL"] {
         let evolution = evolved(&usual(), sql);
         assert!(!evolution.definition.column("d").unwrap().1.nullable, "{sql}");
         assert!(evolution.needs_check_not_null.is_empty(), "{sql}");
+        assert!(evolution.needs_no_rows.is_empty(), "{sql}");
     }
 }
 
