@@ -1,9 +1,11 @@
-//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, NULLIF,
-//! `CASE x WHEN y` and aggregates of DISTINCT values.
+//! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, also that
+//! of an aggregate and of DISTINCT ON, to IN, NULLIF, `CASE x WHEN y`, to rows that are compared and
+//! to aggregates of DISTINCT values.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
 //! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:
-//! that one may tell the two apart, and stays as it is.
+//! that one may tell the two apart, and stays as it is. A list of IN with one of the zeros gets the
+//! other beside it: what it is compared with stays a column that scans know.
 
 use std::sync::Arc;
 
@@ -12,14 +14,19 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
+use datafusion::logical_expr::expr::{InList, Sort};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, binary_expr};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::keep_names::rewrite_expressions;
 
 /// The engine's function that gives NULL for two equal values.
 const NULLIF: &str = "nullif";
+/// The engine's function that a row is, `(a, b)`.
+const ROW: &str = "struct";
 
 /// Makes one zero of two where the engine would tell them apart. To run when types are settled.
 #[derive(Debug)]
@@ -32,10 +39,12 @@ impl AnalyzerRule for RealKeys {
             let window = match node {
                 LogicalPlan::Sort(mut sort) => {
                     let schema = Arc::clone(sort.input.schema());
-                    if let Some((_, earlier)) = sort.expr.split_last_mut() {
-                        earlier.iter_mut().for_each(|key| to_one_zero(&mut key.expr, &schema));
-                    }
+                    sorted_with_one_zero(&mut sort.expr, &schema);
                     return Ok(Transformed::yes(LogicalPlan::Sort(sort)));
+                }
+                LogicalPlan::Distinct(Distinct::On(mut on)) => {
+                    first_with_one_zero(&mut on);
+                    return Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))));
                 }
                 LogicalPlan::Window(ref window) => window,
                 other => return Ok(Transformed::no(other)),
@@ -55,7 +64,24 @@ impl AnalyzerRule for RealKeys {
     }
 }
 
-/// The node with one zero in what NULLIF, `CASE x WHEN y` and DISTINCT compare.
+/// The keys with one zero, but for the last.
+fn sorted_with_one_zero(keys: &mut [Sort], schema: &DFSchema) {
+    if let Some((_, earlier)) = keys.split_last_mut() {
+        earlier.iter_mut().for_each(|key| to_one_zero(&mut key.expr, schema));
+    }
+}
+
+/// One zero in what DISTINCT ON finds the first row by. Its first keys are what it is ON, and have
+/// to stay that.
+fn first_with_one_zero(distinct: &mut DistinctOn) {
+    let Some(keys) = &mut distinct.sort_expr else { return };
+    sorted_with_one_zero(keys, distinct.input.schema());
+    for (on, key) in distinct.on_expr.iter_mut().zip(keys) {
+        on.clone_from(&key.expr);
+    }
+}
+
+/// The node with one zero in what IN, NULLIF, `CASE x WHEN y`, rows and aggregates compare.
 fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut concerned = false;
     node.apply_expressions(|expr| {
@@ -73,8 +99,20 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
                 Transformed::yes(Expr::ScalarFunction(call))
             }
             Expr::AggregateFunction(mut call) if call.params.distinct => {
-                call.params.args.iter_mut().for_each(|value| to_one_zero(value, &schema));
+                // They can only be ordered by themselves.
+                let keys = call.params.order_by.iter_mut().map(|key| &mut key.expr);
+                call.params.args.iter_mut().chain(keys).for_each(|key| to_one_zero(key, &schema));
                 Transformed::yes(Expr::AggregateFunction(call))
+            }
+            Expr::AggregateFunction(mut call) if !call.params.order_by.is_empty() => {
+                sorted_with_one_zero(&mut call.params.order_by, &schema);
+                Transformed::yes(Expr::AggregateFunction(call))
+            }
+            Expr::InList(list) => with_both_zeros(list, &schema),
+            Expr::BinaryExpr(mut compared) if compares_rows(&compared) => {
+                row_to_one_zero(&mut compared.left, &schema);
+                row_to_one_zero(&mut compared.right, &schema);
+                Transformed::yes(Expr::BinaryExpr(compared))
             }
             Expr::Case(mut case) => {
                 if let Some(compared) = &mut case.expr {
@@ -93,9 +131,71 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
 fn compares_inside(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => call.func.name() == NULLIF,
-        Expr::AggregateFunction(call) => call.params.distinct,
+        Expr::AggregateFunction(call) => call.params.distinct || !call.params.order_by.is_empty(),
         Expr::Case(case) => case.expr.is_some(),
+        Expr::InList(_) => true,
+        Expr::BinaryExpr(compared) => compares_rows(compared),
         _ => false,
+    }
+}
+
+/// The list with both zeros where it has one. Where that is not known yet, of what is computed,
+/// one zero on both sides.
+fn with_both_zeros(mut list: InList, schema: &DFSchema) -> Transformed<Expr> {
+    if row_of(&list.expr).is_some() {
+        row_to_one_zero(&mut list.expr, schema);
+        list.list.iter_mut().for_each(|row| row_to_one_zero(row, schema));
+        return Transformed::yes(Expr::InList(list));
+    }
+    let Some(zero) = zero_of(&list.expr, schema) else {
+        return Transformed::no(Expr::InList(list));
+    };
+    let Ok(other) = zero.arithmetic_negate() else { return Transformed::no(Expr::InList(list)) };
+    let constants = list.list.iter().map(constant).collect::<Option<Vec<_>>>();
+    match constants {
+        None => {
+            to_one_zero(&mut list.expr, schema);
+            list.list.iter_mut().for_each(|value| to_one_zero(value, schema));
+        }
+        Some(values) if values.iter().any(|value| *value == zero || *value == other) => {
+            list.list.extend([zero, other].map(|zero| Expr::Literal(zero, None)));
+        }
+        Some(_) => return Transformed::no(Expr::InList(list)),
+    }
+    Transformed::yes(Expr::InList(list))
+}
+
+/// The value of a number as it is written, signed and of the type it was brought to.
+fn constant(expr: &Expr) -> Option<ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Some(value.clone()),
+        Expr::Negative(inner) => constant(inner)?.arithmetic_negate().ok(),
+        Expr::Cast(Cast { expr, field }) => constant(expr)?.cast_to(field.data_type()).ok(),
+        _ => None,
+    }
+}
+
+fn compares_rows(expr: &BinaryExpr) -> bool {
+    expr.op.supports_propagation()
+        && (row_of(&expr.left).is_some() || row_of(&expr.right).is_some())
+}
+
+/// The values of a row, where `expr` is one.
+fn row_of(expr: &Expr) -> Option<&[Expr]> {
+    match expr {
+        Expr::Cast(Cast { expr, .. }) => row_of(expr),
+        Expr::ScalarFunction(call) if call.func.name() == ROW => Some(&call.args),
+        _ => None,
+    }
+}
+
+fn row_to_one_zero(expr: &mut Expr, schema: &DFSchema) {
+    match expr {
+        Expr::Cast(Cast { expr, .. }) => row_to_one_zero(expr, schema),
+        Expr::ScalarFunction(call) if call.func.name() == ROW => {
+            call.args.iter_mut().for_each(|value| to_one_zero(value, schema));
+        }
+        _ => {}
     }
 }
 
@@ -103,8 +203,10 @@ fn has_real_key(expr: &Expr, schema: &DFSchema) -> bool {
     match expr {
         Expr::Alias(alias) => has_real_key(&alias.expr, schema),
         Expr::WindowFunction(function) => {
-            let ordered = function.params.order_by.iter().map(|key| &key.expr);
-            let mut keys = function.params.partition_by.iter().chain(ordered);
+            let params = &function.params;
+            let ordered = params.order_by.iter().map(|key| &key.expr);
+            let compared = params.args.iter().filter(|_| params.distinct);
+            let mut keys = params.partition_by.iter().chain(ordered).chain(compared);
             keys.any(|key| zero_of(key, schema).is_some())
         }
         _ => false,
@@ -123,8 +225,10 @@ fn zero_of(key: &Expr, schema: &DFSchema) -> Option<ScalarValue> {
 fn with_one_zero(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::WindowFunction(mut function) = expr else { return Transformed::no(expr) };
     let params = &mut function.params;
+    let distinct = params.distinct;
+    let compared = params.args.iter_mut().filter(|_| distinct);
     let ordered = params.order_by.iter_mut().map(|key| &mut key.expr);
-    for key in params.partition_by.iter_mut().chain(ordered) {
+    for key in params.partition_by.iter_mut().chain(ordered).chain(compared) {
         to_one_zero(key, schema);
     }
     Transformed::yes(Expr::WindowFunction(function))
@@ -134,5 +238,50 @@ fn to_one_zero(key: &mut Expr, schema: &DFSchema) {
     if let Some(zero) = zero_of(key, schema) {
         let zero = Expr::Literal(zero, None);
         *key = binary_expr(std::mem::take(key), Operator::Plus, zero);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::logical_expr::{cast, col, in_list, lit};
+
+    use super::*;
+
+    fn with_zeros(list: Expr) -> Transformed<Expr> {
+        let field = |name, data_type| Field::new(name, data_type, true);
+        let schema = Schema::new(vec![
+            field("d", DataType::Float64),
+            field("r", DataType::Float32),
+            field("i", DataType::Int64),
+        ]);
+        let schema = DFSchema::try_from(schema).unwrap();
+        let Expr::InList(list) = list else { panic!("{list}") };
+        with_both_zeros(list, &schema)
+    }
+
+    #[test]
+    fn a_list_with_one_zero_gets_the_other_and_the_column_stays() {
+        let zero_first = |zero: Expr| {
+            in_list(col("d"), vec![zero, lit(7.0), lit(ScalarValue::Float64(None))], false)
+        };
+        for zero in [lit(0.0), lit(-0.0), cast(lit(0_i64), DataType::Float64)] {
+            let Expr::InList(list) = with_zeros(zero_first(zero)).data else { panic!() };
+            assert_eq!(*list.expr, col("d"));
+            assert_eq!(list.list[3..], [lit(0.0), lit(-0.0)]);
+        }
+        let list = in_list(col("r"), vec![lit(-0.0_f32)], true);
+        let Expr::InList(list) = with_zeros(list).data else { panic!() };
+        assert_eq!(list.list, [lit(-0.0_f32), lit(0.0_f32), lit(-0.0_f32)]);
+        assert!(!with_zeros(zero_first(lit(1.0))).transformed);
+        assert!(!with_zeros(in_list(col("i"), vec![lit(0_i64)], false)).transformed);
+    }
+
+    #[test]
+    fn what_a_list_computes_is_brought_to_one_zero() {
+        let list = in_list(col("d"), vec![lit(1.0) * lit(-0.0), lit(7.0)], false);
+        let Expr::InList(list) = with_zeros(list).data else { panic!() };
+        assert_eq!(*list.expr, col("d") + lit(0.0));
+        assert_eq!(list.list, [lit(1.0) * lit(-0.0) + lit(0.0), lit(7.0) + lit(0.0)]);
     }
 }
