@@ -11,6 +11,7 @@ mod explain_verbs;
 mod frame_parameters;
 mod function_forms;
 mod grouped_positions;
+mod grouped_sets;
 mod marked_tables;
 mod merged_order;
 mod named_casts;

@@ -80,7 +80,7 @@ impl<'a> PlanContext<'a> {
         row_values::rewrite(&mut query)?;
         value_rows::rewrite(&mut query);
         series::rewrite(&mut query);
-        grouped_positions::resolve(&mut query)?;
+        grouped_positions::resolve(self.state, &mut query)?;
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;
