@@ -19,6 +19,7 @@ mod names;
 mod one_partition;
 mod one_row_subqueries;
 mod order_names;
+mod ordered_sets;
 mod plan_context;
 mod pushed_filters;
 mod repeated_names;

@@ -27,11 +27,9 @@ pub(super) type Renamed = HashMap<String, String>;
 pub(super) fn rename(query: &Query) -> Option<(Query, Renamed)> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     let OrderByKind::Expressions(keys) = &query.order_by.as_ref()?.kind else { return None };
-    let mut used = UsedNames::default();
-    for key in keys.iter().filter(|key| name_of(&key.expr).is_none()) {
-        let _: ControlFlow<()> = key.expr.visit(&mut used);
-    }
-    if !select.projection.iter().filter_map(hiding).any(|alias| used.names.contains(&alias)) {
+    let keys = keys.iter().filter(|key| name_of(&key.expr).is_none());
+    let used: Vec<String> = keys.flat_map(|key| used_names(&key.expr)).collect();
+    if !select.projection.iter().filter_map(hiding).any(|alias| used.contains(&alias)) {
         return None;
     }
     let mut query = query.clone();
@@ -39,7 +37,7 @@ pub(super) fn rename(query: &Query) -> Option<(Query, Renamed)> {
     let mut given = HashMap::new();
     if let SetExpr::Select(select) = query.body.as_mut() {
         for item in &mut select.projection {
-            let Some(written) = hiding(item).filter(|alias| used.names.contains(alias)) else {
+            let Some(written) = hiding(item).filter(|alias| used.contains(alias)) else {
                 continue;
             };
             let name = format!("{GIVEN}{}", renamed.len() + 1);
@@ -88,7 +86,7 @@ fn hiding(item: &SelectItem) -> Option<String> {
 }
 
 /// The name a key is, when it is nothing else.
-fn name_of(key: &Expr) -> Option<String> {
+pub(super) fn name_of(key: &Expr) -> Option<String> {
     match key {
         Expr::Identifier(name) => Some(stored_name(name)),
         Expr::Nested(inner) => name_of(inner),
@@ -97,6 +95,12 @@ fn name_of(key: &Expr) -> Option<String> {
 }
 
 /// The names of columns in an expression; those in its subqueries are their own.
+pub(super) fn used_names(expr: &Expr) -> Vec<String> {
+    let mut used = UsedNames::default();
+    let _: ControlFlow<()> = expr.visit(&mut used);
+    used.names
+}
+
 #[derive(Default)]
 struct UsedNames {
     inside: usize,

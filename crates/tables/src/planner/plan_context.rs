@@ -81,6 +81,7 @@ impl<'a> PlanContext<'a> {
         value_rows::rewrite(&mut query);
         series::rewrite(&mut query);
         grouped_positions::resolve(self.state, &mut query)?;
+        super::ordered_sets::rewrite(&mut query)?;
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;

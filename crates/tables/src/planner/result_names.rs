@@ -150,7 +150,7 @@ impl Inner {
 }
 
 /// The name an item has without being given one: its alias, or that of the column it is.
-fn written_name(item: &SelectItem) -> Option<String> {
+pub(super) fn written_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(stored_name(alias)),
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(stored_name(name)),
@@ -165,7 +165,7 @@ fn by_name(quantifier: SetQuantifier) -> bool {
 }
 
 /// The SELECT that names the columns of a result.
-fn first_select(body: &SetExpr) -> Option<&Select> {
+pub(super) fn first_select(body: &SetExpr) -> Option<&Select> {
     match body {
         SetExpr::Select(select) => Some(select),
         SetExpr::Query(query) => first_select(&query.body),
@@ -177,7 +177,7 @@ fn first_select(body: &SetExpr) -> Option<&Select> {
 }
 
 /// The name of an item that has none.
-fn shown_name(item: &SelectItem) -> Option<String> {
+pub(super) fn shown_name(item: &SelectItem) -> Option<String> {
     let SelectItem::UnnamedExpr(expr) = item else { return None };
     let mut expr = expr;
     while let Expr::Nested(inner) = expr {
