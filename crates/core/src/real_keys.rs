@@ -1,6 +1,6 @@
 //! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, also that
-//! of an aggregate and of DISTINCT ON, to IN, NULLIF, `CASE x WHEN y`, to rows that are compared and
-//! to aggregates of DISTINCT values.
+//! of an aggregate and of DISTINCT ON, to IN, NULLIF, `CASE x WHEN y`, to rows that are compared,
+//! and to aggregates of DISTINCT values.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
 //! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:

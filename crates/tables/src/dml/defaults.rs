@@ -18,6 +18,7 @@ use kalamdb_commons::{ColumnDefinition, Principal, SqlState};
 use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, SqlError, TableName, quote_name};
 
 use super::assign::{AssignColumn, convert, reason_of};
+use super::values::as_assigned;
 use crate::TablesError;
 use crate::plain_words::plain_words;
 use crate::planner::{Names, PlanContext};
@@ -87,7 +88,7 @@ fn value_of(
     };
     let value = plans
         .plan_expression(written(text)?)
-        .and_then(|expr| one_value(state, expr))
+        .and_then(|expr| one_value(state, as_assigned(expr, &column.column_type)))
         .map_err(|error| refused(plain_words(&error.strip_backtrace()).message))?;
     // NULL is for the column's NOT NULL to refuse.
     if value.logical_null_count() > 0 {

@@ -22,7 +22,7 @@ use super::set_returning;
 use super::stored_parameter::StoredParameter;
 use crate::TablesError;
 use crate::functions::AssignCast;
-use crate::planner::{PlanContext, as_double, exact_decimal};
+use crate::planner::{PlanContext, as_double, exact_decimal, rounded_decimal};
 
 /// The name VALUES goes by in a plan.
 const VALUES: &str = "values";
@@ -85,16 +85,19 @@ fn plan_cell(
     Ok(as_assigned(planned, column.assign.column_type()))
 }
 
-/// Whether a number goes to the column in the digits it was written with. To an integer it does
-/// because it is rounded as the DECIMAL that it spells.
-fn takes_digits(column_type: &ColumnType) -> bool {
-    matches!(column_type, ColumnType::Decimal { .. }) || column_type.to_arrow().is_integer()
+/// The number in the digits it was written with, for a column that takes it so. An integer does
+/// because the number is rounded as the DECIMAL that it spells.
+fn in_digits(expr: &Expr, column_type: &ColumnType) -> Option<Expr> {
+    match column_type {
+        ColumnType::Decimal { .. } => exact_decimal(expr),
+        other if other.to_arrow().is_integer() => rounded_decimal(expr),
+        _ => None,
+    }
 }
 
 /// A number as the column it goes to takes it.
 pub(super) fn as_assigned(expr: Expr, column_type: &ColumnType) -> Expr {
-    let as_column = if takes_digits(column_type) { exact_decimal(&expr) } else { as_double(&expr) };
-    as_column.unwrap_or(expr)
+    in_digits(&expr, column_type).or_else(|| as_double(&expr)).unwrap_or(expr)
 }
 
 /// The digits of a number, signed.
@@ -277,8 +280,7 @@ fn typed_parameter(expr: Expr, column: Option<Arc<AssignColumn>>) -> Result<Tran
         }
         alias @ Expr::Alias(_) => Ok(Transformed::no(alias)),
         other => {
-            let number =
-                takes_digits(column.column_type()).then(|| exact_decimal(&other)).flatten();
+            let number = in_digits(&other, column.column_type());
             let changed = number.is_some();
             let expr = number.unwrap_or(other);
             Ok(Transformed::new(expr, changed, TreeNodeRecursion::Stop))

@@ -3,20 +3,23 @@
 //! The query engine reads a number with a fraction as a DOUBLE, which keeps 15 digits of any
 //! number and no more of most. Where such a number meets a DECIMAL its digits count. The shortest
 //! text of a DOUBLE gives back what was written up to 15 digits; a longer number is planned as a
-//! cast of its own text to DOUBLE, marked, so that it is a DOUBLE to everything else. A number cast
-//! to an integer is the DECIMAL that it spells: half-way it is rounded as that.
+//! cast of its own text to DOUBLE, marked, so that it is a DOUBLE to everything else. A number that
+//! becomes an integer, or a sum or product of numbers that does, is the DECIMAL that it spells:
+//! half-way it is rounded as that. With an exponent it is a DOUBLE there, and marked to be told.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::Result;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 use datafusion::sql::sqlparser::ast::{
-    self, CastKind, DataType as SqlType, ExactNumberInfo, Ident, ObjectName, ObjectNamePart,
-    UnaryOperator, Value, VisitMut, visit_expressions_mut,
+    self, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Ident, ObjectName,
+    ObjectNamePart, UnaryOperator, Value, VisitMut, visit_expressions_mut,
 };
 use kalamdb_sql::column_type_from_ast;
 
@@ -61,7 +64,8 @@ fn marked(expr: &ast::Expr) -> Result<Option<ast::Expr>, TablesError> {
                 )));
             }
             let whole = digits.parse::<u64>().is_ok();
-            Ok((!whole && is_long(&digits)).then(|| cast_of(digits)))
+            let marked = !whole && (is_long(&digits) || is_approximate_fraction(&digits));
+            Ok(marked.then(|| cast_of(digits)))
         }
         ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
             let ast::Expr::Value(value) = expr.as_ref() else { return Ok(None) };
@@ -86,48 +90,119 @@ fn marked(expr: &ast::Expr) -> Result<Option<ast::Expr>, TablesError> {
 
 /// The number with a fraction that is cast to an integer, as a DECIMAL.
 fn fraction_as_decimal(expr: &ast::Expr, target: &SqlType) -> Option<ast::Expr> {
-    let digits = written_digits(expr)?;
-    let to_integer =
-        column_type_from_ast(target).is_ok_and(|target| target.to_arrow().is_integer());
-    let plain = || {
-        let number: f64 = digits.parse().ok()?;
-        (number.abs() < DOUBLE_EXACT_MAX).then(|| number.to_string())
-    };
-    let (digits, decimal) = match decimal_of(&digits) {
-        Some(decimal) => (digits, decimal),
-        None => plain().and_then(|plain| decimal_of(&plain).map(|decimal| (plain, decimal)))?,
-    };
-    let ScalarValue::Decimal128(_, precision, scale) = decimal else { return None };
-    let size = ExactNumberInfo::PrecisionAndScale(u64::from(precision), i64::from(scale));
-    (to_integer && scale > 0).then(|| text_cast(digits, SqlType::Decimal(size)))
+    let number = Exact::of(expr).filter(|number| number.scale > 0)?;
+    if !column_type_from_ast(target).is_ok_and(|target| target.to_arrow().is_integer()) {
+        return None;
+    }
+    let precision = number.precision()?;
+    let size = ExactNumberInfo::PrecisionAndScale(u64::from(precision), i64::from(number.scale));
+    Some(text_cast(number.to_string(), SqlType::Decimal(size)))
 }
 
-/// The digits of a number, signed.
-fn written_digits(expr: &ast::Expr) -> Option<String> {
-    match expr {
-        ast::Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => Some(digits.replace('_', "")),
-            _ => None,
-        },
-        ast::Expr::Nested(inner) => written_digits(inner),
-        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
-            let digits = written_digits(expr)?;
-            Some(match digits.strip_prefix('-') {
-                Some(positive) => positive.to_owned(),
-                None => format!("-{digits}"),
-            })
-        }
-        ast::Expr::Cast { expr, data_type, .. } if marked_type(data_type).is_some() => {
-            match expr.as_ref() {
-                ast::Expr::Value(value) => match &value.value {
-                    Value::SingleQuotedString(digits) => Some(digits.clone()),
-                    _ => None,
-                },
+/// A number that is known exactly: `unscaled` / 10^`scale`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Exact {
+    unscaled: i128,
+    scale: u8,
+}
+
+impl Exact {
+    /// What numbers without exponents, their signs, sums, differences and products come to. `None`
+    /// for anything else and for what no DECIMAL holds.
+    fn of(expr: &ast::Expr) -> Option<Self> {
+        match expr {
+            ast::Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) => Self::of_written(&digits.replace('_', "")),
                 _ => None,
+            },
+            ast::Expr::Nested(inner) => Self::of(inner),
+            ast::Expr::UnaryOp { op: UnaryOperator::Plus, expr } => Self::of(expr),
+            ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+                let Self { unscaled, scale } = Self::of(expr)?;
+                Some(Self { unscaled: -unscaled, scale })
             }
+            ast::Expr::BinaryOp { left, op, right } => {
+                Self::of(left)?.computed(op, Self::of(right)?)
+            }
+            ast::Expr::Cast { expr, data_type, .. } if marked_type(data_type).is_some() => {
+                match expr.as_ref() {
+                    ast::Expr::Value(value) => match &value.value {
+                        Value::SingleQuotedString(digits) => Self::of_digits(digits),
+                        _ => None,
+                    },
+                    _ => None,
+                }
+            }
+            _ => None,
         }
-        _ => None,
     }
+
+    /// More digits than any DECIMAL has are those of the nearest DOUBLE.
+    fn of_written(digits: &str) -> Option<Self> {
+        if has_exponent(digits) {
+            return None;
+        }
+        let nearest = || {
+            let number: f64 = digits.parse().ok()?;
+            (number.abs() < DOUBLE_EXACT_MAX).then(|| number.to_string())
+        };
+        Self::of_digits(digits).or_else(|| Self::of_digits(&nearest()?))
+    }
+
+    fn of_digits(digits: &str) -> Option<Self> {
+        let ScalarValue::Decimal128(Some(unscaled), _, scale) = decimal_of(digits)? else {
+            return None;
+        };
+        Some(Self { unscaled, scale: u8::try_from(scale).ok()? })
+    }
+
+    fn computed(self, op: &BinaryOperator, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let aligned = (self.scaled_to(scale), other.scaled_to(scale));
+        let (unscaled, scale) = match op {
+            BinaryOperator::Plus => (aligned.0?.checked_add(aligned.1?)?, scale),
+            BinaryOperator::Minus => (aligned.0?.checked_sub(aligned.1?)?, scale),
+            BinaryOperator::Multiply => {
+                (self.unscaled.checked_mul(other.unscaled)?, self.scale.checked_add(other.scale)?)
+            }
+            _ => return None,
+        };
+        let number = Self { unscaled, scale };
+        number.precision().map(|_| number)
+    }
+
+    fn scaled_to(self, scale: u8) -> Option<i128> {
+        let more = u32::from(scale.checked_sub(self.scale)?);
+        self.unscaled.checked_mul(10_i128.checked_pow(more)?)
+    }
+
+    /// Of the smallest DECIMAL that holds it.
+    fn precision(self) -> Option<u8> {
+        let length = self.unscaled.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+        let precision = u8::try_from(length).ok()?.max(self.scale);
+        (precision <= DECIMAL128_MAX_PRECISION).then_some(precision)
+    }
+}
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scale = usize::from(self.scale);
+        // A digit stands before the point.
+        let digits = format!("{:0>width$}", self.unscaled.unsigned_abs(), width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        let sign = if self.unscaled < 0 { "-" } else { "" };
+        write!(f, "{sign}{whole}")?;
+        if scale > 0 { write!(f, ".{fraction}") } else { Ok(()) }
+    }
+}
+
+/// Whether the number is a fraction written with an exponent.
+fn is_approximate_fraction(digits: &str) -> bool {
+    has_exponent(digits) && digits.parse::<f64>().is_ok_and(|number| number.fract() != 0.0)
+}
+
+fn has_exponent(digits: &str) -> bool {
+    digits.contains(['e', 'E'])
 }
 
 /// Whether a DECIMAL keeps more of these digits than a DOUBLE does.
@@ -172,9 +247,10 @@ pub fn exact_decimal(expr: &Expr) -> Option<Expr> {
             Some(Expr::Literal(decimal, None))
         }
         Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(MARK_KEY) => {
-            let Expr::Literal(ScalarValue::Utf8(Some(digits)), _) = expr.as_ref() else {
-                return None;
-            };
+            let digits = written_digits(expr)?;
+            if has_exponent(digits) {
+                return exact_decimal(&Expr::Literal(double_of(digits)?, None));
+            }
             Some(Expr::Literal(decimal_of(digits)?, None))
         }
         Expr::Negative(inner) => match exact_decimal(inner)? {
@@ -198,15 +274,37 @@ pub fn exact_decimal(expr: &Expr) -> Option<Expr> {
     }
 }
 
+/// As [`exact_decimal`], of what is to be an integer: a fraction with an exponent is a DOUBLE, and
+/// so is what is computed of it.
+pub(crate) fn rounded_decimal(expr: &Expr) -> Option<Expr> {
+    let approximate = expr.exists(|part| {
+        Ok(match part {
+            Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(MARK_KEY) => {
+                written_digits(expr).is_some_and(has_exponent)
+            }
+            _ => false,
+        })
+    });
+    if approximate.ok()? { as_double(expr) } else { exact_decimal(expr) }
+}
+
+/// The text of a marked number.
+fn written_digits(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(digits)), _) => Some(digits),
+        _ => None,
+    }
+}
+
+fn double_of(digits: &str) -> Option<ScalarValue> {
+    digits.parse::<f64>().ok().map(ScalarValue::from)
+}
+
 /// A marked number as the DOUBLE that it is; `None` for anything else.
 pub(crate) fn as_double(expr: &Expr) -> Option<Expr> {
     match expr {
         Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(MARK_KEY) => {
-            let Expr::Literal(ScalarValue::Utf8(Some(digits)), _) = expr.as_ref() else {
-                return None;
-            };
-            let number: f64 = digits.parse().ok()?;
-            Some(Expr::Literal(ScalarValue::from(number), None))
+            Some(Expr::Literal(double_of(written_digits(expr)?)?, None))
         }
         Expr::Negative(inner) => match as_double(inner)? {
             Expr::Literal(value, _) => Some(Expr::Literal(value.arithmetic_negate().ok()?, None)),
@@ -241,6 +339,8 @@ fn decimal_of(digits: &str) -> Option<ScalarValue> {
 #[cfg(test)]
 mod tests {
     use datafusion::logical_expr::{col, lit};
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
 
     use super::*;
 
@@ -273,10 +373,11 @@ mod tests {
     #[test]
     fn only_what_a_double_loses_is_marked() {
         let number = |digits: &str| ast::Expr::value(Value::Number(digits.to_owned(), false));
-        for digits in ["0.1", "123456789012345", "18446744073709551615", "1e300", "1_000"] {
+        for digits in ["0.1", "123456789012345", "18446744073709551615", "1e300", "25e1", "1_000"] {
             assert_eq!(marked(&number(digits)).unwrap(), None, "{digits}");
         }
-        for digits in ["1234567890.1234567890", "18446744073709551616", "0.30000000000000004"] {
+        let long = ["1234567890.1234567890", "18446744073709551616", "0.30000000000000004"];
+        for digits in long.into_iter().chain(["2.5E0", "1e-3"]) {
             assert!(marked(&number(digits)).unwrap().is_some(), "{digits}");
         }
         assert!(marked(&number("1e309")).is_err());
@@ -309,7 +410,6 @@ mod tests {
         let cases = [
             ("2.5", "CAST(CAST('2.5' AS DECIMAL(2,1)) AS INT)"),
             ("-1.50", "CAST(CAST('-1.50' AS DECIMAL(3,2)) AS INT)"),
-            ("25e-1", "CAST(CAST('2.5' AS DECIMAL(2,1)) AS INT)"),
             ("1234567890123456.5", "CAST(CAST('1234567890123456.5' AS DECIMAL(17,1)) AS INT)"),
             ("7", "CAST((7) AS INT)"),
             ("1e3", "CAST((1e3) AS INT)"),
@@ -317,7 +417,48 @@ mod tests {
         for (text, wanted) in cases {
             assert_eq!(written(text, SqlType::Int(None)), wanted);
         }
+        let approximate = written("25e-1", SqlType::Int(None));
+        assert!(approximate.contains(MARK) && !approximate.contains("DECIMAL"), "{approximate}");
         assert_eq!(written("2.5", SqlType::Real), "CAST((2.5) AS REAL)");
+    }
+
+    #[test]
+    fn what_is_computed_of_numbers_and_cast_to_an_integer_is_exact() {
+        let exact = |text: &str| {
+            let expr = Parser::new(&GenericDialect {}).try_with_sql(text).unwrap().parse_expr();
+            Exact::of(&expr.unwrap()).map(|number| number.to_string())
+        };
+        let cases = [
+            ("1.25 * 2", "2.50"),
+            ("0.5 + 2", "2.5"),
+            ("-(4.0 - 1.55)", "-2.45"),
+            ("+.5 - 1", "-0.5"),
+            ("0.05 * 0.1", "0.005"),
+            ("2 + 3", "5"),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(exact(text).as_deref(), Some(wanted), "{text}");
+        }
+        let long = format!("0.{} * 0.01", "1".repeat(37));
+        for text in ["5.0 / 2", "2.5E0", "1e0 + 1.5", "abs(2.5)", "a + 1.5", long.as_str()] {
+            assert_eq!(exact(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_with_an_exponent_is_rounded_as_a_double() {
+        let mark = HashMap::from([(MARK_KEY.to_owned(), String::new())]);
+        let marked = |digits: &str| {
+            let field = Field::new("", DataType::Float64, true).with_metadata(mark.clone());
+            Expr::Cast(Cast::new_from_field(Box::new(lit(digits)), Arc::new(field)))
+        };
+        assert_eq!(rounded_decimal(&lit(2.5)), Some(decimal(25, 2, 1)));
+        let product = lit(1.25) * lit(2_i64);
+        assert_eq!(rounded_decimal(&product), exact_decimal(&product));
+        assert_eq!(rounded_decimal(&marked("2.5E0")), Some(lit(2.5)));
+        assert_eq!(rounded_decimal(&(marked("2.5E0") + lit(1.0))), None);
+        // A DECIMAL takes its digits.
+        assert_eq!(exact_decimal(&marked("2.5E0")), Some(decimal(25, 2, 1)));
     }
 
     #[test]

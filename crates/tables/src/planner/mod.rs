@@ -52,8 +52,8 @@ use datafusion::sql::sqlparser::ast;
 use kalamdb_commons::Principal;
 use kalamdb_sql::{CatalogSnapshot, Statement};
 
-pub(crate) use self::exact_numbers::as_double;
 pub use self::exact_numbers::exact_decimal;
+pub(crate) use self::exact_numbers::{as_double, rounded_decimal};
 pub use self::explain_verbs::name_verb;
 pub use self::frame_parameters::FrameOffsets;
 pub use self::function_forms::other_function_names;
