@@ -324,14 +324,15 @@ fn not_evaluated(what: &str) -> Said {
     if named("WindowFunction") {
         return Said::invalid(
             SqlState::WindowError,
-            "a window function (OVER) cannot stand in a condition, compute it in a subquery and \
-             filter that",
+            "a window function (OVER) cannot stand in GROUP BY or in a condition, compute it in a \
+             subquery",
         );
     }
     if named("AggregateFunction") {
         return Said::invalid(
             SqlState::Grouping,
-            "an aggregate cannot stand in a condition on single rows, use HAVING or a subquery",
+            "an aggregate cannot stand in GROUP BY or in a condition on single rows, use HAVING or a \
+             subquery",
         );
     }
     Said::unsupported(if named("InSubquery") || named("Exists") || named("SetComparison") {
