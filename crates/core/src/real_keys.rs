@@ -1,6 +1,6 @@
 //! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, also that
-//! of an aggregate and of DISTINCT ON, to IN, NULLIF, `CASE x WHEN y`, to rows that are compared,
-//! and to aggregates of DISTINCT values.
+//! of an aggregate and of DISTINCT ON, to IN and ANY, NULLIF, `CASE x WHEN y`, to rows that are
+//! compared, and to aggregates of DISTINCT values.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
 //! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:
@@ -14,10 +14,11 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{InList, Sort};
+use datafusion::logical_expr::expr::{InList, ScalarFunction, Sort};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr,
+    BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator,
+    binary_expr, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -25,6 +26,10 @@ use crate::keep_names::rewrite_expressions;
 
 /// The engine's function that gives NULL for two equal values.
 const NULLIF: &str = "nullif";
+/// The engine's function that `x = ANY (list)` is.
+const ARRAY_HAS: &str = "array_has";
+/// The engine's function that `ARRAY[a, b]` is.
+const ARRAY: &str = "make_array";
 /// The engine's function that a row is, `(a, b)`.
 const ROW: &str = "struct";
 
@@ -109,6 +114,9 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
                 Transformed::yes(Expr::AggregateFunction(call))
             }
             Expr::InList(list) => with_both_zeros(list, &schema),
+            Expr::ScalarFunction(call) if call.func.name() == ARRAY_HAS => {
+                any_of_both_zeros(call, &schema)
+            }
             Expr::BinaryExpr(mut compared) if compares_rows(&compared) => {
                 row_to_one_zero(&mut compared.left, &schema);
                 row_to_one_zero(&mut compared.right, &schema);
@@ -130,7 +138,7 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
 
 fn compares_inside(expr: &Expr) -> bool {
     match expr {
-        Expr::ScalarFunction(call) => call.func.name() == NULLIF,
+        Expr::ScalarFunction(call) => [NULLIF, ARRAY_HAS].contains(&call.func.name()),
         Expr::AggregateFunction(call) => call.params.distinct || !call.params.order_by.is_empty(),
         Expr::Case(case) => case.expr.is_some(),
         Expr::InList(_) => true,
@@ -163,6 +171,38 @@ fn with_both_zeros(mut list: InList, schema: &DFSchema) -> Transformed<Expr> {
         Some(_) => return Transformed::no(Expr::InList(list)),
     }
     Transformed::yes(Expr::InList(list))
+}
+
+/// `x = ANY (ARRAY[…])` as IN, which the query engine makes of it too, where zeros need that.
+fn any_of_both_zeros(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let list = match call.args.as_slice() {
+        [array, value] if zero_of(value, schema).is_some() => items_of(array).map(|items| {
+            with_both_zeros(InList::new(Box::new(value.clone()), items, false), schema)
+        }),
+        _ => None,
+    };
+    match list {
+        Some(list) if list.transformed => list,
+        _ => Transformed::no(Expr::ScalarFunction(call)),
+    }
+}
+
+/// The items of an array that is written in the statement or bound to it.
+fn items_of(array: &Expr) -> Option<Vec<Expr>> {
+    match array {
+        Expr::ScalarFunction(call) if call.func.name() == ARRAY => Some(call.args.clone()),
+        Expr::Cast(Cast { expr, field }) => {
+            let DataType::List(item) = field.data_type() else { return None };
+            let items = items_of(expr)?.into_iter();
+            Some(items.map(|value| cast(value, item.data_type().clone())).collect())
+        }
+        Expr::Literal(list @ ScalarValue::List(_), _) => {
+            let lists = ScalarValue::convert_array_to_scalar_vec(&list.to_array().ok()?).ok()?;
+            let items = lists.into_iter().next()??.into_iter();
+            Some(items.map(|value| Expr::Literal(value, None)).collect())
+        }
+        _ => None,
+    }
 }
 
 /// The value of a number as it is written, signed and of the type it was brought to.
@@ -244,7 +284,7 @@ fn to_one_zero(key: &mut Expr, schema: &DFSchema) {
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::{Field, Schema};
-    use datafusion::logical_expr::{cast, col, in_list, lit};
+    use datafusion::logical_expr::{col, in_list, lit};
 
     use super::*;
 
