@@ -9,7 +9,7 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use kalamdb_commons::{ErrorKind, SqlState};
 use kalamdb_sql::{Sought, nearest};
-use kalamdb_tables::{About, Plain, TablesError, in_sql_types, plain_words};
+use kalamdb_tables::{About, Plain, TablesError, in_sql_types, plain_words, shared_name};
 
 use crate::EngineError;
 
@@ -179,6 +179,19 @@ fn innermost(error: &DataFusionError) -> String {
 
 fn unknown_column(field: &Column, valid: &[Column]) -> Said {
     let name = field.flat_name();
+    let shares = |column: &Column| {
+        let asked = field.relation.as_ref().map(|relation| relation.table());
+        shared_name(&column.name) == Some(field.name.as_str())
+            && asked
+                .is_none_or(|asked| column.relation.as_ref().is_some_and(|is| is.table() == asked))
+    };
+    if valid.iter().any(shares) {
+        let message = format!(
+            "several columns of the subquery are called {}, give them names of their own with AS",
+            field.name
+        );
+        return Said::invalid(SqlState::AmbiguousColumn, message).about(Sought::Column(name));
+    }
     // Results of expressions (`count(*)`) are no columns that could be named.
     let named = |name: &str| {
         !OWN_COLUMNS.contains(&name) && !name.contains('(') && !name.contains(char::is_control)

@@ -61,6 +61,7 @@ pub use functions::{IntervalOperators, scalar_functions};
 pub use plain_words::{About, Plain, in_sql_types, plain_words};
 pub use planner::{
     FrameOffsets, MergedOrder, OnePartition, PlannedView, PushedFilters, exact_decimal, name_verb,
-    other_function_names, plan_dml, plan_query, plan_statement, plan_view, write_to_view,
+    other_function_names, plan_dml, plan_query, plan_statement, plan_view, shared_name,
+    write_to_view,
 };
 pub use scan_pool::ScanPool;

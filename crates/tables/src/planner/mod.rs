@@ -26,6 +26,7 @@ mod repeated_names;
 mod result_names;
 mod row_values;
 mod series;
+mod several_columns;
 mod system_columns;
 mod table_wildcards;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub(crate) use self::names::{Names, full_reference};
 pub use self::one_partition::OnePartition;
 pub(crate) use self::plan_context::PlanContext;
 pub use self::pushed_filters::PushedFilters;
+pub use self::several_columns::shared_name;
 pub use self::views::{PlannedView, plan_view};
 pub(crate) use self::wide_scopes::{empty_select, query_of};
 use crate::{TablesError, dml};

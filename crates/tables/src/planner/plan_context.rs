@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::marked_tables::MarkedTables;
 use super::names::{Names, Resolved, table_name};
+use super::several_columns::{self, SeveralColumns};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
 use super::{
@@ -45,7 +46,7 @@ pub(crate) struct PlanContext<'a> {
 impl<'a> PlanContext<'a> {
     pub(crate) fn new(state: &'a SessionState, names: Names) -> Self {
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
-            vec![Arc::new(MarkedTables::new(names.clone()))];
+            vec![Arc::new(MarkedTables::new(names.clone())), Arc::new(SeveralColumns)];
         relation_planners.extend(state.relation_planners().iter().cloned());
         Self { state, names, relation_planners, type_planner: Arc::new(ColumnTypes) }
     }
@@ -82,6 +83,7 @@ impl<'a> PlanContext<'a> {
         series::rewrite(&mut query);
         grouped_positions::resolve(self.state, &mut query)?;
         super::ordered_sets::rewrite(&mut query)?;
+        several_columns::rewrite(&mut query)?;
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
         widen_scopes(self, &mut query)?;

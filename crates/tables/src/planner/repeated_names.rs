@@ -21,6 +21,7 @@ use kalamdb_sql::stored_name;
 use super::named_casts;
 use super::plan_context::PlanContext;
 use super::result_names;
+use super::several_columns::shared_name;
 
 /// How the names begin that are given while planning.
 const GIVEN: &str = "repeated column ";
@@ -29,8 +30,13 @@ impl PlanContext<'_> {
     /// Plans the query of a statement; its result may have several columns of one name.
     pub(crate) fn plan_result(&self, query: &Query) -> Result<LogicalPlan> {
         let (plan, renamed) = self.plan_renamed(query)?;
-        let shown = result_names::of(query, plan.schema().fields().len());
         let fields = plan.schema().fields().iter();
+        let shared = |name: &String| shared_name(name).map(str::to_owned);
+        let shown: Vec<_> = result_names::of(query, fields.len())
+            .into_iter()
+            .zip(fields.clone())
+            .map(|(shown, field)| shown.or_else(|| shared(field.name())))
+            .collect();
         let same = fields
             .zip(&shown)
             .all(|(field, shown)| shown.as_ref().is_none_or(|shown| shown == field.name()));

@@ -5,7 +5,7 @@
 //! same holds for the columns of subqueries in FROM and WITH, which can be named by it: `SELECT
 //! "count(*)" FROM (SELECT count(*) FROM t)`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut, visit_expressions_mut,
 };
 use kalamdb_sql::stored_name;
+
+use super::several_columns;
 
 /// Characters a name has at most; of longer expressions it is the beginning.
 const NAME_CHARS_MAX: usize = 120;
@@ -104,15 +106,15 @@ impl Inner {
 
     fn tell_items_apart(&mut self, select: &mut Select) {
         let all: Vec<_> = select.projection.iter().map(written_name).collect();
-        let mut taken: HashSet<String> = all.iter().flatten().cloned().collect();
-        let mut seen = HashSet::new();
+        let mut uses: HashMap<String, (usize, usize)> = HashMap::new();
+        for name in all.iter().flatten() {
+            uses.entry(name.clone()).or_default().0 += 1;
+        }
         for (item, name) in select.projection.iter_mut().zip(all) {
             let Some(name) = name else { continue };
-            if seen.insert(name.clone()) {
-                continue;
-            }
-            let mut numbered = (1_usize..).map(|number| format!("{name}_{number}"));
-            let Some(other) = numbered.find(|other| taken.insert(other.clone())) else { continue };
+            let Some((2.., number)) = uses.get_mut(&name) else { continue };
+            *number += 1;
+            let other = several_columns::given(&name, *number);
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
             else {
                 continue;
@@ -308,7 +310,8 @@ mod tests {
         );
         assert!(name_inner(&mut inner));
         let text = inner.to_string();
-        assert!(text.contains("(SELECT a, t.a AS \"a_2\", b AS a_1 FROM t)"), "{text}");
-        assert!(text.contains("(SELECT 1 AS a, 2 AS \"a_1\")"), "{text}");
+        let text = text.replace('\u{1}', "");
+        assert!(text.contains("(SELECT a AS \"a:1\", t.a AS \"a:2\", b AS a_1 FROM t)"), "{text}");
+        assert!(text.contains("(SELECT 1 AS \"a:1\", 2 AS \"a:2\")"), "{text}");
     }
 }
