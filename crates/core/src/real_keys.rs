@@ -1,11 +1,13 @@
 //! 0.0 and -0.0 are one value to windows, PARTITION BY and ORDER BY of OVER, to ORDER BY, also that
-//! of an aggregate and of DISTINCT ON, to IN and ANY, NULLIF, `CASE x WHEN y`, to rows that are
+//! of an aggregate and of DISTINCT ON, to IN, ANY and OR, NULLIF, `CASE x WHEN y`, to rows that are
 //! compared, and to aggregates of DISTINCT values.
 //!
 //! The query engine compares floating-point keys by their bits there. Adding 0.0 makes 0.0 of
 //! -0.0, and leaves everything else as it is. Nothing is sorted by after the last key of ORDER BY:
 //! that one may tell the two apart, and stays as it is. A list of IN with one of the zeros gets the
 //! other beside it: what it is compared with stays a column that scans know.
+
+mod written_zeros;
 
 use std::sync::Arc;
 
@@ -14,14 +16,16 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{InList, ScalarFunction, Sort};
+use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator,
-    binary_expr, cast,
+    BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use self::written_zeros::{
+    any_of_both_zeros, compared_with_one_zero, compares_zero, equal_to_both_zeros, with_both_zeros,
+};
 use crate::keep_names::rewrite_expressions;
 
 /// The engine's function that gives NULL for two equal values.
@@ -117,6 +121,19 @@ fn with_one_zero_compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>>
             Expr::ScalarFunction(call) if call.func.name() == ARRAY_HAS => {
                 any_of_both_zeros(call, &schema)
             }
+            Expr::BinaryExpr(mut or) if or.op == Operator::Or => {
+                equal_to_both_zeros(&mut or.left, Operator::Eq);
+                equal_to_both_zeros(&mut or.right, Operator::Eq);
+                Transformed::yes(Expr::BinaryExpr(or))
+            }
+            Expr::Not(mut denied) => {
+                equal_to_both_zeros(&mut denied, Operator::NotEq);
+                Transformed::yes(Expr::Not(denied))
+            }
+            Expr::BinaryExpr(mut compared) if compares_zero(&compared) => {
+                compared_with_one_zero(&mut compared);
+                Transformed::yes(Expr::BinaryExpr(compared))
+            }
             Expr::BinaryExpr(mut compared) if compares_rows(&compared) => {
                 row_to_one_zero(&mut compared.left, &schema);
                 row_to_one_zero(&mut compared.right, &schema);
@@ -142,76 +159,8 @@ fn compares_inside(expr: &Expr) -> bool {
         Expr::AggregateFunction(call) => call.params.distinct || !call.params.order_by.is_empty(),
         Expr::Case(case) => case.expr.is_some(),
         Expr::InList(_) => true,
-        Expr::BinaryExpr(compared) => compares_rows(compared),
+        Expr::BinaryExpr(compared) => compares_zero(compared) || compares_rows(compared),
         _ => false,
-    }
-}
-
-/// The list with both zeros where it has one. Where that is not known yet, of what is computed,
-/// one zero on both sides.
-fn with_both_zeros(mut list: InList, schema: &DFSchema) -> Transformed<Expr> {
-    if row_of(&list.expr).is_some() {
-        row_to_one_zero(&mut list.expr, schema);
-        list.list.iter_mut().for_each(|row| row_to_one_zero(row, schema));
-        return Transformed::yes(Expr::InList(list));
-    }
-    let Some(zero) = zero_of(&list.expr, schema) else {
-        return Transformed::no(Expr::InList(list));
-    };
-    let Ok(other) = zero.arithmetic_negate() else { return Transformed::no(Expr::InList(list)) };
-    let constants = list.list.iter().map(constant).collect::<Option<Vec<_>>>();
-    match constants {
-        None => {
-            to_one_zero(&mut list.expr, schema);
-            list.list.iter_mut().for_each(|value| to_one_zero(value, schema));
-        }
-        Some(values) if values.iter().any(|value| *value == zero || *value == other) => {
-            list.list.extend([zero, other].map(|zero| Expr::Literal(zero, None)));
-        }
-        Some(_) => return Transformed::no(Expr::InList(list)),
-    }
-    Transformed::yes(Expr::InList(list))
-}
-
-/// `x = ANY (ARRAY[…])` as IN, which the query engine makes of it too, where zeros need that.
-fn any_of_both_zeros(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
-    let list = match call.args.as_slice() {
-        [array, value] if zero_of(value, schema).is_some() => items_of(array).map(|items| {
-            with_both_zeros(InList::new(Box::new(value.clone()), items, false), schema)
-        }),
-        _ => None,
-    };
-    match list {
-        Some(list) if list.transformed => list,
-        _ => Transformed::no(Expr::ScalarFunction(call)),
-    }
-}
-
-/// The items of an array that is written in the statement or bound to it.
-fn items_of(array: &Expr) -> Option<Vec<Expr>> {
-    match array {
-        Expr::ScalarFunction(call) if call.func.name() == ARRAY => Some(call.args.clone()),
-        Expr::Cast(Cast { expr, field }) => {
-            let DataType::List(item) = field.data_type() else { return None };
-            let items = items_of(expr)?.into_iter();
-            Some(items.map(|value| cast(value, item.data_type().clone())).collect())
-        }
-        Expr::Literal(list @ ScalarValue::List(_), _) => {
-            let lists = ScalarValue::convert_array_to_scalar_vec(&list.to_array().ok()?).ok()?;
-            let items = lists.into_iter().next()??.into_iter();
-            Some(items.map(|value| Expr::Literal(value, None)).collect())
-        }
-        _ => None,
-    }
-}
-
-/// The value of a number as it is written, signed and of the type it was brought to.
-fn constant(expr: &Expr) -> Option<ScalarValue> {
-    match expr {
-        Expr::Literal(value, _) => Some(value.clone()),
-        Expr::Negative(inner) => constant(inner)?.arithmetic_negate().ok(),
-        Expr::Cast(Cast { expr, field }) => constant(expr)?.cast_to(field.data_type()).ok(),
-        _ => None,
     }
 }
 
@@ -278,50 +227,5 @@ fn to_one_zero(key: &mut Expr, schema: &DFSchema) {
     if let Some(zero) = zero_of(key, schema) {
         let zero = Expr::Literal(zero, None);
         *key = binary_expr(std::mem::take(key), Operator::Plus, zero);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::datatypes::{Field, Schema};
-    use datafusion::logical_expr::{col, in_list, lit};
-
-    use super::*;
-
-    fn with_zeros(list: Expr) -> Transformed<Expr> {
-        let field = |name, data_type| Field::new(name, data_type, true);
-        let schema = Schema::new(vec![
-            field("d", DataType::Float64),
-            field("r", DataType::Float32),
-            field("i", DataType::Int64),
-        ]);
-        let schema = DFSchema::try_from(schema).unwrap();
-        let Expr::InList(list) = list else { panic!("{list}") };
-        with_both_zeros(list, &schema)
-    }
-
-    #[test]
-    fn a_list_with_one_zero_gets_the_other_and_the_column_stays() {
-        let zero_first = |zero: Expr| {
-            in_list(col("d"), vec![zero, lit(7.0), lit(ScalarValue::Float64(None))], false)
-        };
-        for zero in [lit(0.0), lit(-0.0), cast(lit(0_i64), DataType::Float64)] {
-            let Expr::InList(list) = with_zeros(zero_first(zero)).data else { panic!() };
-            assert_eq!(*list.expr, col("d"));
-            assert_eq!(list.list[3..], [lit(0.0), lit(-0.0)]);
-        }
-        let list = in_list(col("r"), vec![lit(-0.0_f32)], true);
-        let Expr::InList(list) = with_zeros(list).data else { panic!() };
-        assert_eq!(list.list, [lit(-0.0_f32), lit(0.0_f32), lit(-0.0_f32)]);
-        assert!(!with_zeros(zero_first(lit(1.0))).transformed);
-        assert!(!with_zeros(in_list(col("i"), vec![lit(0_i64)], false)).transformed);
-    }
-
-    #[test]
-    fn what_a_list_computes_is_brought_to_one_zero() {
-        let list = in_list(col("d"), vec![lit(1.0) * lit(-0.0), lit(7.0)], false);
-        let Expr::InList(list) = with_zeros(list).data else { panic!() };
-        assert_eq!(*list.expr, col("d") + lit(0.0));
-        assert_eq!(list.list, [lit(1.0) * lit(-0.0) + lit(0.0), lit(7.0) + lit(0.0)]);
     }
 }
