@@ -277,6 +277,9 @@ pub fn exact_decimal(expr: &Expr) -> Option<Expr> {
 /// As [`exact_decimal`], of what is to be an integer: a fraction with an exponent is a DOUBLE, and
 /// so is what is computed of it.
 pub(crate) fn rounded_decimal(expr: &Expr) -> Option<Expr> {
+    if matches!(expr, Expr::Literal(..)) {
+        return exact_decimal(expr);
+    }
     let approximate = expr.exists(|part| {
         Ok(match part {
             Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(MARK_KEY) => {
