@@ -28,8 +28,8 @@ use super::several_columns::{self, SeveralColumns};
 use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
 use super::{
-    counted_sets, exact_numbers, frame_parameters, function_forms, grouped_positions, order_names,
-    result_names, row_values, series, unknown_functions, unnested, value_rows,
+    counted_sets, exact_numbers, frame_parameters, function_forms, grouped_positions, merged_joins,
+    order_names, result_names, row_values, series, unknown_functions, unnested, value_rows,
 };
 use crate::TablesError;
 use crate::functions::{SESSION_VALUES, session_value};
@@ -86,6 +86,7 @@ impl<'a> PlanContext<'a> {
         several_columns::rewrite(&mut query)?;
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
+        merged_joins::write_out(self, &mut query)?;
         widen_scopes(self, &mut query)?;
         let plan = counted_sets::number(self.plan_prepared(query)?)?;
         super::one_row_subqueries::rewrite(super::uuid_text::rewrite(plan)?)

@@ -32,6 +32,13 @@ impl VisitorMut for Completion {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<TablesError> {
         let Select { projection, from, .. } = select;
         for item in projection {
+            if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item
+                && (options.opt_ilike.is_some() || options.opt_alias.is_some())
+            {
+                // The query engine would pass over it.
+                let what = String::from("ILIKE or AS after * in a select list");
+                return ControlFlow::Break(TablesError::NotSupported { what });
+            }
             let SelectItem::QualifiedWildcard(kind, _) = item else { continue };
             let SelectItemQualifiedWildcardKind::ObjectName(qualifier) = kind else { continue };
             let relations = from.iter().flat_map(factors);

@@ -3,98 +3,39 @@
 //! Tables are narrow: `*`, NATURAL JOIN and INSERT see declared columns. In a SELECT scope that
 //! names a system column the tables concerned are marked, in the syntax tree, to be read wide;
 //! what a wide table would change there is written out first from the narrow one: wildcards
-//! become lists of columns, NATURAL becomes USING. All other scopes stay as they are.
+//! become lists of columns. All other scopes stay as they are.
 
 use std::collections::HashSet;
 
-use datafusion::common::TableReference;
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut, With,
+    Expr, Ident, ObjectName, OrderByExpr, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins,
 };
 use kalamdb_sql::{TableName, stored_name};
 
 use super::marked_tables::{is_marked, mark};
 use super::plan_context::PlanContext;
+use super::scopes::{FromColumn, ScopeRewrite, Scopes, column_expr};
 use super::system_columns::{NamedSystemColumns, factor_name, names_any};
 use crate::TablesError;
 use crate::table_provider::TableShape;
 
 /// Rewrites all scopes of `query` that name a system column.
 pub(super) fn widen_scopes(context: &PlanContext<'_>, query: &mut Query) -> Result<()> {
-    if names_any(query) { Widening { context, withs: Vec::new() }.query(query) } else { Ok(()) }
+    if names_any(query) { Widening { scopes: Scopes::new(context) }.query(query) } else { Ok(()) }
 }
 
 struct Widening<'a> {
-    context: &'a PlanContext<'a>,
-    /// WITH clauses around the scope, outermost first.
-    withs: Vec<With>,
+    scopes: Scopes<'a>,
 }
 
-impl Widening<'_> {
-    fn query(&mut self, query: &mut Query) -> Result<()> {
-        let around = self.withs.len();
-        if let Some(with) = &mut query.with {
-            for position in 0..with.cte_tables.len() {
-                let mut before = with.clone();
-                before.cte_tables.truncate(position);
-                self.withs.push(before);
-                let result = match with.cte_tables.get_mut(position) {
-                    Some(cte) => self.query(&mut cte.query),
-                    None => Ok(()),
-                };
-                self.withs.truncate(around);
-                result?;
-            }
-            self.withs.push(with.clone());
-        }
-        let mut order_by = query.order_by.take();
-        if let Some(order_by) = &mut order_by {
-            self.nested(order_by)?;
-        }
-        let order_exprs = order_by.as_ref().map(|order_by| match &order_by.kind {
-            OrderByKind::Expressions(exprs) => exprs.clone(),
-            OrderByKind::All(_) => Vec::new(),
-        });
-        let result = self.body(&mut query.body, &order_exprs.unwrap_or_default());
-        query.order_by = order_by;
-        self.withs.truncate(around);
-        result
+impl<'a> ScopeRewrite<'a> for Widening<'a> {
+    fn scopes(&mut self) -> &mut Scopes<'a> {
+        &mut self.scopes
     }
 
-    fn body(
-        &mut self,
-        body: &mut SetExpr,
-        order_by: &Vec<datafusion::sql::sqlparser::ast::OrderByExpr>,
-    ) -> Result<()> {
-        match body {
-            SetExpr::Select(select) => self.select(select, order_by),
-            SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { left, right, .. } => {
-                self.body(left, &Vec::new())?;
-                self.body(right, &Vec::new())
-            }
-            SetExpr::Values(values) => self.nested(values),
-            _ => Ok(()),
-        }
-    }
-
-    /// Rewrites the queries nested in a part of a scope, each as a scope of its own.
-    fn nested<V: VisitMut>(&mut self, part: &mut V) -> Result<()> {
-        let mut visitor = NestedQueries { widening: self, inside: 0, error: None };
-        let _ = part.visit(&mut visitor);
-        match visitor.error {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    fn select(
-        &mut self,
-        select: &mut Select,
-        order_by: &Vec<datafusion::sql::sqlparser::ast::OrderByExpr>,
-    ) -> Result<()> {
+    fn select(&mut self, select: &mut Select, order_by: &mut Vec<OrderByExpr>) -> Result<()> {
         self.nested(select)?;
         let named = NamedSystemColumns::of_scope(select, order_by);
         if named.is_empty() {
@@ -105,21 +46,20 @@ impl Widening<'_> {
             return Ok(());
         }
         self.expand_wildcards(select)?;
-        for position in 0..select.from.len() {
-            self.expand_natural(&mut select.from[position])?;
-        }
         for table in &mut select.from {
             mark_tables(table, &named, &concerned);
         }
         Ok(())
     }
+}
 
+impl Widening<'_> {
     /// The base tables of FROM that have to be wide, by the names they go by.
     fn concerned(&self, from: &[TableWithJoins], named: &NamedSystemColumns) -> HashSet<String> {
         let mut concerned = HashSet::new();
         for factor in from.iter().flat_map(factors) {
             let TableFactor::Table { name, args: None, .. } = factor else { continue };
-            if is_marked(name) || self.is_with_query(name) || self.is_view(name) {
+            if is_marked(name) || self.scopes.is_with_query(name) || self.is_view(name) {
                 continue;
             }
             if let Some(name) = factor_name(factor)
@@ -133,15 +73,7 @@ impl Widening<'_> {
 
     /// True when the name is a view's: it has the columns its query gives, and no others.
     fn is_view(&self, name: &ObjectName) -> bool {
-        TableName::from_ast(name).is_ok_and(|name| self.context.names().is_view(&name))
-    }
-
-    /// True when the name is one of a WITH query in sight.
-    fn is_with_query(&self, name: &ObjectName) -> bool {
-        let [part] = name.0.as_slice() else { return false };
-        let Some(name) = part.as_ident().map(stored_name) else { return false };
-        let mut queries = self.withs.iter().flat_map(|with| &with.cte_tables);
-        queries.any(|cte| stored_name(&cte.alias.name) == name)
+        TableName::from_ast(name).is_ok_and(|name| self.scopes.context.names().is_view(&name))
     }
 
     /// Replaces every wildcard by the columns it stands for in narrow tables.
@@ -173,96 +105,11 @@ impl Widening<'_> {
         &self,
         scope: &Select,
         projection: Vec<SelectItem>,
-    ) -> Result<Vec<(Option<TableReference>, String)>> {
+    ) -> Result<Vec<FromColumn>> {
         let mut select = bare_select(scope);
         select.projection = projection;
         select.from = scope.from.clone();
-        self.columns_of(select)
-    }
-
-    fn columns_of(&self, select: Select) -> Result<Vec<(Option<TableReference>, String)>> {
-        let mut query = query_of(SetExpr::Select(Box::new(select)));
-        for with in self.withs.iter().rev() {
-            query.with = Some(with.clone());
-            query = query_of(SetExpr::Query(Box::new(query)));
-        }
-        let plan = self.context.plan_prepared(query)?;
-        let columns = plan.schema().iter();
-        Ok(columns.map(|(qualifier, field)| (qualifier.cloned(), field.name().clone())).collect())
-    }
-
-    /// Replaces NATURAL by USING the columns that narrow tables have in common.
-    fn expand_natural(&self, table: &mut TableWithJoins) -> Result<()> {
-        for position in 0..table.joins.len() {
-            let natural =
-                table.joins.get_mut(position).and_then(|join| constraint(&mut join.join_operator));
-            if !matches!(natural, Some(JoinConstraint::Natural)) {
-                continue;
-            }
-            let left = TableWithJoins {
-                relation: table.relation.clone(),
-                joins: table.joins[..position].to_vec(),
-            };
-            let right = TableWithJoins {
-                relation: table.joins[position].relation.clone(),
-                joins: Vec::new(),
-            };
-            let right: HashSet<String> =
-                self.all_columns(right)?.into_iter().map(|(_, column)| column).collect();
-            let mut common = Vec::new();
-            for (_, column) in self.all_columns(left)? {
-                if right.contains(&column) {
-                    let ident = Ident::with_quote('"', column);
-                    common.push(ObjectName(vec![ObjectNamePart::Identifier(ident)]));
-                }
-            }
-            if let Some(constraint) =
-                table.joins.get_mut(position).and_then(|join| constraint(&mut join.join_operator))
-            {
-                *constraint = if common.is_empty() {
-                    JoinConstraint::On(Expr::value(
-                        datafusion::sql::sqlparser::ast::Value::Boolean(true),
-                    ))
-                } else {
-                    JoinConstraint::Using(common)
-                };
-            }
-        }
-        Ok(())
-    }
-
-    fn all_columns(&self, from: TableWithJoins) -> Result<Vec<(Option<TableReference>, String)>> {
-        let mut select = empty_select()?;
-        select.projection = vec![SelectItem::Wildcard(Default::default())];
-        select.from = vec![from];
-        self.columns_of(select)
-    }
-}
-
-/// Hands every outermost query below a node to the widening.
-struct NestedQueries<'w, 'a> {
-    widening: &'w mut Widening<'a>,
-    inside: usize,
-    error: Option<datafusion::error::DataFusionError>,
-}
-
-impl VisitorMut for NestedQueries<'_, '_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> std::ops::ControlFlow<()> {
-        self.inside += 1;
-        if self.inside == 1
-            && let Err(error) = self.widening.query(query)
-        {
-            self.error = Some(error);
-            return std::ops::ControlFlow::Break(());
-        }
-        std::ops::ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> std::ops::ControlFlow<()> {
-        self.inside -= 1;
-        std::ops::ControlFlow::Continue(())
+        self.scopes.columns_of(select)
     }
 }
 
@@ -313,25 +160,6 @@ fn mark_factor(factor: &mut TableFactor, named: &NamedSystemColumns, concerned: 
     }
 }
 
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::Semi(constraint)
-        | JoinOperator::LeftSemi(constraint)
-        | JoinOperator::RightSemi(constraint)
-        | JoinOperator::Anti(constraint)
-        | JoinOperator::LeftAnti(constraint)
-        | JoinOperator::RightAnti(constraint) => Some(constraint),
-        _ => None,
-    }
-}
-
 /// Takes `REPLACE (expr AS name)` off a wildcard: the name's column gives way to the expression.
 fn take_replacements(item: SelectItem) -> (SelectItem, Vec<(String, Expr)>) {
     let take = |options: &mut datafusion::sql::sqlparser::ast::WildcardAdditionalOptions| {
@@ -349,23 +177,6 @@ fn take_replacements(item: SelectItem) -> (SelectItem, Vec<(String, Expr)>) {
             (SelectItem::QualifiedWildcard(kind, options), replaced)
         }
         other => (other, Vec::new()),
-    }
-}
-
-fn column_expr(qualifier: Option<&TableReference>, column: &str) -> Expr {
-    let quoted = |part: &str| Ident::with_quote('"', part);
-    let mut parts: Vec<Ident> = match qualifier {
-        Some(qualifier) => [qualifier.catalog(), qualifier.schema(), Some(qualifier.table())]
-            .into_iter()
-            .flatten()
-            .map(quoted)
-            .collect(),
-        None => Vec::new(),
-    };
-    parts.push(quoted(column));
-    match parts.len() {
-        1 => Expr::Identifier(quoted(column)),
-        _ => Expr::CompoundIdentifier(parts),
     }
 }
 
