@@ -30,6 +30,7 @@ class Query:
         shapes = (
             self._plain, self._plain, self._joined, self._joined, self._grouped, self._grouped,
             self._windowed, self._sets, self._with, self._subqueries, self._derived, self._distinct,
+            self._merged,
         )  # fmt: skip
         return self.rng.choice(shapes)()
 
@@ -138,6 +139,43 @@ class Query:
         ]
         items = [item.text for item in scope] + rng.sample(functions, 2)
         return f"SELECT {self._named(items)} FROM {table.qualified} t0{_where(rng, scope)}"
+
+    def _merged(self) -> str:
+        """Two or three sides joined by USING or NATURAL: the columns they share are one."""
+        rng = self.rng
+        shared = [Item("a", INT), Item("b", rng.choice((INT, BIG, TEXT, DATE)))][: rng.choice((1, 1, 2))]
+        sides = [t for t in TABLES if all(self._of_kind(t, item.kind) for item in shared)]
+        text, scope = "", list(shared)
+        for position in range(rng.choice((2, 2, 3))):
+            table, alias = rng.choice(sides), f"t{position}"
+            own = rng.choice(table.columns)
+            items = [f"{rng.choice(self._of_kind(table, item.kind))} AS {item.text}" for item in shared]
+            items.append(f"{own.name} AS p{position}")
+            rng.shuffle(items)
+            inner = f"(SELECT {', '.join(items)} FROM {table.qualified} WHERE {self._few(table)}) {alias}"
+            scope += [Item(f"{alias}.{item.text}", item.kind) for item in shared]
+            scope.append(Item(rng.choice((f"p{position}", f"{alias}.p{position}")), own.kind))
+            kind = rng.choice(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
+            using = f" USING ({', '.join(item.text for item in shared)})"
+            if rng.random() < 0.3:
+                kind, using = f"NATURAL {kind}", ""
+            text += inner if position == 0 else f" {kind} {inner}{using}"
+        where = _where(rng, scope, 0.3)
+        if rng.random() < 0.3:
+            return f"SELECT * FROM {text}{where}"
+        if rng.random() < 0.3:
+            aggregate = Expressions(rng, scope).aggregate().text
+            return f"SELECT a AS c1, {aggregate} AS c2 FROM {text}{where} GROUP BY a"
+        items = [shared[0].text, *self._items(scope, 2)]
+        return self._limited(f"SELECT {self._named(items)} FROM {text}{where}", len(items))
+
+    @staticmethod
+    def _of_kind(table: Table, kind: str) -> list[str]:
+        return [column.name for column in table.columns if column.kind == kind]
+
+    def _few(self, table: Table) -> str:
+        """A predicate that leaves few rows: joins by columns that are no keys multiply."""
+        return f"{self._of_kind(table, INT)[0]} BETWEEN {self.rng.randint(-9, 0)} AND {self.rng.randint(1, 9)}"
 
     def _branch(self, kinds: list[str]) -> str:
         table = self.rng.choice(TABLES)
