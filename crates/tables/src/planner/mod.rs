@@ -16,6 +16,7 @@ mod marked_tables;
 mod merged_joins;
 mod merged_order;
 mod named_casts;
+mod named_windows;
 mod names;
 mod one_partition;
 mod one_row_subqueries;

@@ -77,6 +77,7 @@ impl<'a> PlanContext<'a> {
 
     fn plan_written(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         unnested::rewrite(&mut query);
+        super::named_windows::write_out(&mut query)?;
         super::table_wildcards::complete(&mut query)?;
         row_values::rewrite(&mut query)?;
         value_rows::rewrite(&mut query);
