@@ -157,6 +157,8 @@ impl Renaming {
             if repeats || may_repeat {
                 let name = format!("{GIVEN}{}", self.renamed.len() + 1);
                 let given = Ident::with_quote('"', name.as_str());
+                // A column that a join merged is an expression by then.
+                let alias = alias.or_else(|| is_name(expr).then(|| name_of(expr)));
                 *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: given };
                 self.renamed.insert(name, alias);
             }
