@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use kalamdb_commons::SqlState;
 
 use crate::error::{Position, SqlError};
+use crate::parse::dialect::is_isnull;
 use crate::parse::reader::{NESTING_MAX, position_of};
 
 /// Operators in one expression, brackets apart.
@@ -59,6 +60,9 @@ pub(crate) fn check_complexity(tokens: &[TokenWithSpan]) -> Result<(), SqlError>
                     repeated = 0;
                 }
                 last_word = word.keyword;
+                if is_isnull(&token.token) {
+                    count_operator(&mut levels, position)?;
+                }
                 count_word(&mut levels, word.keyword, position)?;
                 continue;
             }
@@ -110,6 +114,7 @@ fn count_word(
         | Keyword::XOR
         | Keyword::NOT
         | Keyword::IS
+        | Keyword::NOTNULL
         | Keyword::IN
         | Keyword::LIKE
         | Keyword::ILIKE

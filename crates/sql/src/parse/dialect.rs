@@ -4,8 +4,8 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::Expr;
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -28,6 +28,16 @@ const OPERANDS_LEAST: usize = 10_000;
 /// How tightly the operators into JSON (`->`, `->>`, `#>`, `#>>`) bind: more than arithmetic, less
 /// than a cast, so that `j ->> 'a' = 'x'` compares what was taken out of `j`.
 const JSON_PRECEDENCE: u8 = 45;
+/// `^` is a power and binds tighter than `*`, but not tighter than a sign: what a sign stands before
+/// is read down to here.
+const POWER: u8 = 40;
+const PRODUCT: u8 = 39;
+/// All operators that are no arithmetic: they are read from left to right.
+const OTHER: u8 = 24;
+/// BETWEEN, IN and LIKE bind tighter than comparisons.
+const MEMBERSHIP: u8 = 21;
+const COMPARISON: u8 = 20;
+const IS: u8 = 17;
 
 impl KalamDialect {
     /// The dialect for reading one statement of so many tokens.
@@ -71,13 +81,56 @@ impl Dialect for KalamDialect {
         if left.is_some() { None } else { Some(Err(ParserError::RecursionLimitExceeded)) }
     }
 
-    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        match parser.peek_token_ref().token {
-            Token::Arrow | Token::LongArrow | Token::HashArrow | Token::HashLongArrow => {
-                Some(Ok(JSON_PRECEDENCE))
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::MulDivModOp => POWER,
+            Precedence::Ampersand | Precedence::Caret | Precedence::Pipe | Precedence::PgOther => {
+                OTHER
             }
-            _ => None,
+            Precedence::Between | Precedence::Like => MEMBERSHIP,
+            Precedence::Eq => COMPARISON,
+            Precedence::Is => IS,
+            other => GenericDialect {}.prec_value(other),
         }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let precedence = match &parser.peek_token_ref().token {
+            Token::Arrow | Token::LongArrow | Token::HashArrow | Token::HashLongArrow => {
+                JSON_PRECEDENCE
+            }
+            Token::Caret => POWER,
+            Token::Mul | Token::Div | Token::DuckIntDiv | Token::Mod => PRODUCT,
+            Token::StringConcat
+            | Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk => OTHER,
+            token if is_isnull(token) => IS,
+            _ => return None,
+        };
+        Some(Ok(precedence))
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let op = match &parser.peek_token_ref().token {
+            Token::Caret => BinaryOperator::PGExp,
+            Token::Sharp => BinaryOperator::PGBitwiseXor,
+            token if is_isnull(token) => {
+                parser.advance_token();
+                return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
+            }
+            _ => return None,
+        };
+        parser.advance_token();
+        let left = Box::new(expr.clone());
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| Expr::BinaryOp { left, op, right: Box::new(right) }))
     }
 
     supported!(
@@ -98,6 +151,7 @@ impl Dialect for KalamDialect {
         supports_limit_comma,
         supports_named_fn_args_with_assignment_operator,
         supports_nested_comments,
+        supports_notnull_operator,
         supports_numeric_literal_underscores,
         supports_order_by_all,
         supports_parens_around_table_factor,
@@ -115,4 +169,57 @@ impl Dialect for KalamDialect {
         supports_window_clause_named_window_reference,
         supports_window_function_null_treatment_arg,
     );
+}
+
+/// Whether the token is the operator ISNULL, which is no keyword to the parser.
+pub(crate) fn is_isnull(token: &Token) -> bool {
+    matches!(token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The expression with all its brackets.
+    fn bracketed(expr: &Expr) -> String {
+        match expr {
+            Expr::BinaryOp { left, op, right } => {
+                format!("({} {op} {})", bracketed(left), bracketed(right))
+            }
+            Expr::UnaryOp { op, expr } => format!("({op}{})", bracketed(expr)),
+            Expr::Like { expr, pattern, .. } => {
+                format!("({} LIKE {})", bracketed(expr), bracketed(pattern))
+            }
+            Expr::IsNull(expr) => format!("({} IS NULL)", bracketed(expr)),
+            Expr::IsNotNull(expr) => format!("({} IS NOT NULL)", bracketed(expr)),
+            other => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn operators_bind_as_in_postgresql() {
+        let cases = [
+            ("2 * 3 ^ 2", "(2 * (3 ^ 2))"),
+            ("2 ^ 3 ^ 2", "((2 ^ 3) ^ 2)"),
+            ("-2 ^ 2", "((-2) ^ 2)"),
+            ("10 ^ -2", "(10 ^ (-2))"),
+            ("-a * b", "((-a) * b)"),
+            ("5 | 3 & 2", "((5 | 3) & 2)"),
+            ("1 # 2 << 3", "((1 # 2) << 3)"),
+            ("'a' || 1 + 1", "('a' || (1 + 1))"),
+            ("a || b = c || d", "((a || b) = (c || d))"),
+            ("a LIKE 'x' || 'y' = b", "((a LIKE ('x' || 'y')) = b)"),
+            ("a ~ 'x' = b", "((a ~ 'x') = b)"),
+            ("a + 1 ISNULL AND b NOTNULL", "(((a + 1) IS NULL) AND (b IS NOT NULL))"),
+            ("a = b ISNULL", "((a = b) IS NULL)"),
+            ("j ->> 'a' = 'x'", "((j ->> 'a') = 'x')"),
+        ];
+        for (text, expected) in cases {
+            let dialect = KalamDialect::for_tokens(20);
+            let parser = Parser::new(&dialect).try_with_sql(text);
+            let expr = parser.and_then(|mut parser| parser.parse_expr()).unwrap();
+            assert_eq!(bracketed(&expr), expected, "{text}");
+        }
+    }
 }

@@ -12,10 +12,8 @@ use datafusion::logical_expr::{Expr as LogicalExpr, LogicalPlan, LogicalPlanBuil
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Expr, Value};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use kalamdb_commons::{ColumnDefinition, Principal, SqlState};
-use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, SqlError, TableName, quote_name};
+use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, SqlError, TableName, check_expression, quote_name};
 
 use super::assign::{AssignColumn, convert, reason_of};
 use super::values::as_assigned;
@@ -147,5 +145,5 @@ fn written(text: &str) -> Result<Expr> {
 }
 
 fn parse(text: &str) -> Result<Expr> {
-    Ok(Parser::new(&GenericDialect {}).try_with_sql(text)?.parse_expr()?)
+    Ok(check_expression(text).map_err(TablesError::from)?)
 }

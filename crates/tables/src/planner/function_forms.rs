@@ -103,6 +103,8 @@ const WRITTEN_OUT: [(&str, usize, &str); 45] = [
     ("square", 1, "$1 * $1"),
 ];
 
+/// `$1 ^ $2`.
+const POWER: &str = "power(CAST($1 AS DOUBLE), CAST($2 AS DOUBLE))";
 const MAX_BY: &str = "first_value($1 ORDER BY $2 DESC NULLS LAST) \
                       FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 const MIN_BY: &str = "first_value($1 ORDER BY $2 ASC NULLS LAST) \
@@ -178,6 +180,10 @@ fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
         } => {
             let operands = [left.as_ref().clone(), right.as_ref().clone()];
             Ok(FORMS.get(&("div", 2)).map(|form| nested(with_arguments(form.clone(), &operands))))
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+            let operands = [left.as_ref().clone(), right.as_ref().clone()];
+            Ok(Some(formed(POWER, &operands)?))
         }
         Expr::BinaryOp { left, op, right } => {
             let name = match op {
