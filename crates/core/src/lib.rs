@@ -44,6 +44,7 @@ mod literals;
 mod membership;
 mod messages;
 mod metadata;
+mod mixed_types;
 mod nullable_subqueries;
 mod optimize;
 mod overflow;

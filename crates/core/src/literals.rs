@@ -151,6 +151,9 @@ fn fit_literal(expr: Expr, wanted: Option<&DataType>) -> Transformed<Expr> {
     }
 }
 
+/// A DOUBLE that is no smaller is taken for a whole number.
+const WHOLE_MIN: f64 = 1e15;
+
 /// A number: `unscaled` / 10^`scale`.
 struct Digits {
     unscaled: i128,
@@ -173,6 +176,11 @@ fn digits_of(expr: &Expr) -> Option<Digits> {
         Expr::Literal(ScalarValue::UInt64(Some(number)), _) => whole(i128::from(*number)),
         Expr::Literal(ScalarValue::Decimal128(Some(unscaled), precision, scale), _) => {
             decimal(*unscaled, *precision, *scale)
+        }
+        // The digits of the shortest text, which is what was written: 1e15.
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) if number.abs() >= WHOLE_MIN => {
+            whole(number.to_string().parse().ok()?)
+                .filter(|digits| digits.precision <= DECIMAL128_MAX_PRECISION)
         }
         other => match exact_decimal(other)? {
             Expr::Literal(ScalarValue::Decimal128(Some(unscaled), precision, scale), _) => {
@@ -242,7 +250,9 @@ mod tests {
         // More digits than the column has: they are compared, not rounded away.
         let finer = fitted(ScalarValue::from(0.125), decimal.clone());
         assert_eq!(finer, ScalarValue::Decimal128(Some(125), 3, 3));
-        let larger = ScalarValue::from(1e30);
+        let larger = fitted(ScalarValue::from(1e30), decimal.clone());
+        assert_eq!(larger, ScalarValue::Decimal128(Some(10_i128.pow(30)), 31, 0));
+        let larger = ScalarValue::from(1e300);
         assert_eq!(fitted(larger.clone(), decimal), larger);
     }
 

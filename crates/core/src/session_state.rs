@@ -26,6 +26,7 @@ use kalamdb_commons::limits::BATCH_ROWS;
 
 use crate::grouping_sets::GroupingSets;
 use crate::membership::Membership;
+use crate::mixed_types::MixedTypes;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::real_keys::RealKeys;
@@ -71,6 +72,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let types = rules.iter().position(|rule| rule.name() == "type_coercion");
     let types = types.unwrap_or(0);
     rules.insert(types, Arc::new(WrittenCasts));
+    rules.insert(types, Arc::new(MixedTypes));
     rules.insert(types, Arc::new(GroupingSets));
     rules.push(Arc::new(RoundedCasts));
     rules.push(Arc::new(NullableSubqueries));
