@@ -97,7 +97,7 @@ pub fn from_text(texts: &StringArray, field: &Field) -> Result<ArrayRef, BadValu
     }
 }
 
-/// Intervals in ISO 8601 or, as in "1 month 2 days", in SQL.
+/// Intervals in ISO 8601 or in SQL, as in "1 month 2 days".
 fn intervals(texts: &StringArray, field: &Field) -> Result<ArrayRef, BadValue> {
     let mut builder = IntervalMonthDayNanoBuilder::with_capacity(texts.len());
     for (row, text) in texts.iter().enumerate() {
@@ -105,12 +105,7 @@ fn intervals(texts: &StringArray, field: &Field) -> Result<ArrayRef, BadValue> {
             builder.append_null();
             continue;
         };
-        let value = interval::parse(text.trim()).or_else(|| {
-            let one = StringArray::from(vec![text]);
-            let cast = cast_with_options(&one, field.data_type(), &CastOptions::default()).ok()?;
-            let values = cast.as_any().downcast_ref::<arrow::array::IntervalMonthDayNanoArray>()?;
-            values.iter().next().flatten()
-        });
+        let value = interval::parse(text);
         builder.append_value(value.ok_or_else(|| BadValue::new(row, text, field))?);
     }
     Ok(Arc::new(builder.finish()))
