@@ -66,6 +66,7 @@ mod show_functions;
 mod show_stats;
 mod simplify;
 mod table_as;
+mod text_casts;
 mod truth_tests;
 mod update;
 mod value_subqueries;

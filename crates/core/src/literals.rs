@@ -133,6 +133,10 @@ fn fit_operand(expr: Expr, op: Operator, other: Option<&DataType>) -> Transforme
 /// Digits after the point that a DECIMAL has at most.
 const MAX_SCALE: i8 = arrow::datatypes::DECIMAL128_MAX_SCALE;
 
+fn is_text_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
+}
+
 /// The literal as one that compares with type `wanted`; anything else as it is.
 fn fit_literal(expr: Expr, wanted: Option<&DataType>) -> Transformed<Expr> {
     let fitted = match wanted {
@@ -140,6 +144,11 @@ fn fit_literal(expr: Expr, wanted: Option<&DataType>) -> Transformed<Expr> {
             Expr::Literal(value @ ScalarValue::Utf8(Some(_)), _) => value.cast_to(wanted).ok(),
             _ => None,
         },
+        // What spells none is refused when the cast is read.
+        Some(wanted @ DataType::Interval(_)) if is_text_literal(&expr) => {
+            let cast = Cast::new(Box::new(expr), wanted.clone());
+            return Transformed::yes(Expr::Cast(cast));
+        }
         Some(DataType::Decimal128(precision, scale)) => {
             digits_of(&expr).map(|digits| digits.beside(*precision, *scale))
         }

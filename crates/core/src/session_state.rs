@@ -32,6 +32,7 @@ use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::real_keys::RealKeys;
 use crate::rounded_casts::{RoundedCasts, WrittenCasts};
 use crate::session::DEFAULT_NAMESPACE;
+use crate::text_casts::TextCasts;
 use crate::truth_tests::TruthTests;
 use crate::value_subqueries::ValueSubqueries;
 use crate::{EngineError, EngineSettings, simplify};
@@ -62,6 +63,7 @@ pub(crate) fn planning(settings: &EngineSettings) -> Result<SessionState, Engine
     }
     state.register_udaf(Arc::new(checked_sum()))?;
     state.register_expr_planner(Arc::new(kalamdb_tables::IntervalOperators))?;
+    state.register_expr_planner(Arc::new(kalamdb_tables::IntervalTexts))?;
     Ok(state)
 }
 
@@ -75,6 +77,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.insert(types, Arc::new(MixedTypes));
     rules.insert(types, Arc::new(GroupingSets));
     rules.push(Arc::new(RoundedCasts));
+    rules.push(Arc::new(TextCasts));
     rules.push(Arc::new(NullableSubqueries));
     rules.push(Arc::new(Membership));
     rules.push(Arc::new(ValueSubqueries));

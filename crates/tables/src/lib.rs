@@ -54,10 +54,11 @@ pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
 pub use dml::{
     CheckPlans, StatementRows, StoredParameter, WritePlanner, check_constraints, check_defaults,
-    default_value, encode_batches, insert_batches, item_of, loses_fraction, rounded_cast,
+    default_value, encode_batches, insert_batches, item_of, loses_fraction, reads_text, rounded_cast,
+    text_cast,
 };
 pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_error};
-pub use functions::{IntervalOperators, scalar_functions};
+pub use functions::{IntervalOperators, IntervalTexts, scalar_functions};
 pub use plain_words::{About, Plain, in_sql_types, plain_words};
 pub use planner::{
     FrameOffsets, MergedOrder, OnePartition, PlannedView, PushedFilters, exact_decimal, name_verb,

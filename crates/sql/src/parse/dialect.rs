@@ -6,8 +6,11 @@ use std::cell::Cell;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::parse::standard_forms;
 
 /// The dialect every text is read with. `?` is a parameter, never an operator; only `"…"` and
 /// `` `…` `` quote names; `#` and `@` start no names; comments are comments, whatever they hold.
@@ -75,10 +78,19 @@ impl Dialect for KalamDialect {
 
     /// Called before every operand is read. The recursion error is the one that sqlparser does
     /// not answer with another attempt.
-    fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let left = self.operands_left.get().checked_sub(1);
         self.operands_left.set(left.unwrap_or(0));
-        if left.is_some() { None } else { Some(Err(ParserError::RecursionLimitExceeded)) }
+        if left.is_none() {
+            return Some(Err(ParserError::RecursionLimitExceeded));
+        }
+        standard_forms::operand(parser).map(Ok)
+    }
+
+    /// ON begins ON CONFLICT, it is no name for what a SELECT ends with.
+    fn is_select_item_alias(&self, explicit: bool, word: &Keyword, parser: &mut Parser) -> bool {
+        let conflict = *word == Keyword::ON && parser.peek_keyword(Keyword::CONFLICT);
+        explicit || (!conflict && self.is_column_alias(word, parser))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
@@ -118,6 +130,9 @@ impl Dialect for KalamDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some(form) = standard_forms::after(parser, expr, MEMBERSHIP) {
+            return Some(form);
+        }
         let op = match &parser.peek_token_ref().token {
             Token::Caret => BinaryOperator::PGExp,
             Token::Sharp => BinaryOperator::PGBitwiseXor,

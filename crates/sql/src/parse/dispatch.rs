@@ -17,7 +17,7 @@ const STATEMENT_WORDS: [&str; 20] = [
 ];
 
 /// Statements that other systems have and we refuse by name, and what to do instead.
-const REFUSED: [(&str, &str); 41] = [
+const REFUSED: [(&str, &str); 44] = [
     ("ABORT", "every statement is atomic by itself"),
     ("ANALYZE", "statistics are kept up to date without it"),
     ("ATTACH", "SQL reaches no files"),
@@ -49,6 +49,7 @@ const REFUSED: [(&str, &str); 41] = [
     ("LOCK", "concurrent statements need no locks"),
     ("NOTIFY", ""),
     ("OPTIMIZE", ""),
+    ("PIVOT", "use an aggregate with FILTER (WHERE …) for each column"),
     ("PRAGMA", ""),
     ("PREPARE", "prepared statements belong to the protocol"),
     ("RENAME", ""),
@@ -57,7 +58,9 @@ const REFUSED: [(&str, &str); 41] = [
     ("ROLLBACK", "every statement is atomic by itself"),
     ("SAVEPOINT", "every statement is atomic by itself"),
     ("START", "every statement is atomic by itself"),
+    ("SUMMARIZE", "use SELECT count(c), min(c), max(c), avg(c), … FROM"),
     ("UNLOAD", "SQL reaches no files, use kalamdb export"),
+    ("UNPIVOT", "use UNION ALL, a query for each column"),
     ("VACUUM", "space is reclaimed without it"),
 ];
 

@@ -15,6 +15,19 @@ struct Options {
     format: ExplainFormat,
 }
 
+/// Options PostgreSQL has besides.
+const OTHER_OPTIONS: [&str; 9] = [
+    "BUFFERS",
+    "COSTS",
+    "GENERIC_PLAN",
+    "MEMORY",
+    "SERIALIZE",
+    "SETTINGS",
+    "SUMMARY",
+    "TIMING",
+    "WAL",
+];
+
 /// `EXPLAIN [ANALYZE] [VERBOSE] [FORMAT f] statement`, the options in brackets or not.
 pub(crate) fn explain(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     let begins = reader.position();
@@ -51,6 +64,10 @@ fn options(reader: &mut Reader<'_>) -> Result<Options, SqlError> {
     }
     reader.expect(&Token::LParen)?;
     loop {
+        if let Some(other) = OTHER_OPTIONS.iter().find(|word| reader.peek_word(word)) {
+            let what = format!("EXPLAIN ({other} …)");
+            return Err(reader.unsupported(&what, "use ANALYZE, VERBOSE and FORMAT"));
+        }
         if !option(reader, &mut options)? {
             return Err(reader.expected("ANALYZE, VERBOSE or FORMAT"));
         }
@@ -63,21 +80,31 @@ fn options(reader: &mut Reader<'_>) -> Result<Options, SqlError> {
 }
 
 fn is_option(token: &Token) -> bool {
-    ["ANALYZE", "VERBOSE", "FORMAT"].iter().any(|word| is_word(token, word))
+    let known = ["ANALYZE", "VERBOSE", "FORMAT"];
+    known.iter().chain(&OTHER_OPTIONS).any(|word| is_word(token, word))
 }
 
 /// Reads one option; false when none comes next.
 fn option(reader: &mut Reader<'_>, options: &mut Options) -> Result<bool, SqlError> {
     if reader.eat_word("ANALYZE") {
-        options.analyze = true;
+        options.analyze = !is_off(reader);
     } else if reader.eat_word("VERBOSE") {
-        options.verbose = true;
+        options.verbose = !is_off(reader);
     } else if reader.eat_word("FORMAT") {
         options.format = format(reader)?;
     } else {
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Takes the value of an option that is on or off; without one it is on.
+fn is_off(reader: &mut Reader<'_>) -> bool {
+    let off = ["OFF", "FALSE"].iter().any(|word| reader.eat_word(word));
+    if !off {
+        let _on = ["ON", "TRUE"].iter().any(|word| reader.eat_word(word));
+    }
+    off
 }
 
 fn format(reader: &mut Reader<'_>) -> Result<ExplainFormat, SqlError> {

@@ -23,11 +23,14 @@ mod options;
 mod placeholders;
 mod query_guard;
 mod reader;
+mod refused_forms;
 mod row_subquery;
 mod settings;
+mod shorthand;
 mod show;
 mod show_create_table;
 mod split;
+mod standard_forms;
 mod statement;
 mod stream_tables;
 mod users;
@@ -97,9 +100,11 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     let mut statements = Vec::new();
     for mut part in split::split(sql)? {
         complexity::check_complexity(&part.tokens)?;
+        refused_forms::refuse(&mut part.tokens)?;
         let parameter_count = placeholders::number_parameters(&mut part.tokens)?;
         let frame_parameters = placeholders::in_frames(&part.tokens);
         let alias = insert_target::take_alias(&mut part.tokens);
+        shorthand::write_out(&mut part.tokens);
         let dialect = KalamDialect::for_tokens(part.tokens.len());
         let begins = part.tokens.first().map(|token| token.span.start);
         let mut reader = reader::Reader::new(&dialect, part.tokens);

@@ -5,10 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Fetch, JoinConstraint, JoinOperator, LimitClause, ObjectName, Query, Select, SelectFlavor,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement as AstStatement,
-    TableFactor, TableWithJoins, UpdateTableFromKind, Value, ValueWithSpan, VisitMut, VisitorMut,
-    WildcardAdditionalOptions,
+    Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, ObjectName, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
+    Statement as AstStatement, TableFactor, TableWithJoins, UpdateTableFromKind, Value,
+    ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
 };
 
 use crate::error::SqlError;
@@ -137,6 +137,10 @@ impl VisitorMut for Guard {
         }
         if let Some(operation) = operation_by_name(&query.body) {
             return unsupported(operation, "name the columns of both sides in one order");
+        }
+        if limits_by_query(query) {
+            let advice = "run the subquery first, and give its value as a parameter";
+            return unsupported("a subquery in LIMIT or OFFSET", advice);
         }
         if let Some(fetch) = query.fetch.take()
             && let Err(error) = fetch_as_limit(query, fetch)
@@ -299,6 +303,27 @@ fn ignored_query_clause(query: &Query) -> Option<&'static str> {
     }
 }
 
+/// Whether LIMIT or OFFSET takes its number from a subquery.
+fn limits_by_query(query: &Query) -> bool {
+    let has_query = |expr: &Expr| {
+        let found = visit_expressions(expr, |expr| match expr {
+            Expr::Subquery(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    };
+    match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+            limit.as_ref().is_some_and(has_query)
+                || offset.as_ref().is_some_and(|offset| has_query(&offset.value))
+        }
+        Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+            has_query(limit) || has_query(offset)
+        }
+        None => false,
+    }
+}
+
 /// INTERSECT or EXCEPT by the names of columns, which planning would take for one by position.
 fn operation_by_name(body: &SetExpr) -> Option<&'static str> {
     use SetQuantifier::{AllByName, ByName, DistinctByName};
@@ -383,9 +408,8 @@ fn fetch_as_limit(query: &mut Query, fetch: Fetch) -> Result<(), SqlError> {
     if fetch.with_ties || fetch.percent {
         return Err(SqlError::unsupported("FETCH … WITH TIES / PERCENT", "use ROWS ONLY"));
     }
-    let quantity = fetch.quantity.unwrap_or_else(|| {
-        datafusion::sql::sqlparser::ast::Expr::value(Value::Number("1".to_owned(), false))
-    });
+    let quantity =
+        fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
     match &mut query.limit_clause {
         clause @ None => {
             *clause = Some(LimitClause::LimitOffset {

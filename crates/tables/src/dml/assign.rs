@@ -250,6 +250,14 @@ pub(crate) fn convert(
             let text: ArrayRef = cast(values, &DataType::Utf8)?;
             spelled_values::bytes_of_texts(text.as_string::<i32>(), safe)
         }
+        ColumnType::Interval if is_text(from) => {
+            let text: ArrayRef = cast(values, &DataType::Utf8)?;
+            spelled_values::intervals_of_texts(text.as_string::<i32>(), safe)
+        }
+        ColumnType::Time if is_text(from) => {
+            let text: ArrayRef = cast(values, &DataType::Utf8)?;
+            spelled_values::times_of_texts(text.as_string::<i32>(), &to, safe)
+        }
         ColumnType::Bytes if from.is_numeric() => {
             Err(ArrowError::CastError(String::from("a number is no BYTES value")))
         }

@@ -42,6 +42,7 @@ mod statement_rows;
 mod stored_parameter;
 #[cfg(test)]
 mod tests;
+mod text_cast;
 mod upsert;
 #[cfg(test)]
 mod upsert_tests;
@@ -62,9 +63,11 @@ pub(crate) use self::lower_merge::plan_merge;
 pub(crate) use self::merge_sink::MergeSink;
 pub use self::rounded::{item_of, loses_fraction, rounded_cast};
 pub(crate) use self::sink::DmlSink;
+pub(crate) use self::spelled_values::{interval_of, no_interval};
 pub use self::statement_rows::StatementRows;
 pub(crate) use self::statement_rows::{RowsOf, RowsTable, relation};
 pub use self::stored_parameter::StoredParameter;
+pub use self::text_cast::{reads_text, text_cast};
 pub(crate) use self::values::{staged, staged_type};
 pub(crate) use self::write_plan::WritePlan;
 pub use self::write_plan::WritePlanner;

@@ -1,14 +1,16 @@
-//! What text spells: JSON, UUIDs, bytes. With `safe` a text that spells none becomes NULL, without
+//! What text spells: JSON, UUIDs, bytes, intervals, times of day. With `safe` a text that spells none becomes NULL, without
 //! it an error.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, FixedSizeBinaryBuilder, StringArray, StringBuilder,
+    Array, ArrayRef, AsArray, BinaryBuilder, FixedSizeBinaryBuilder, IntervalMonthDayNanoBuilder,
+    StringArray, StringBuilder,
 };
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use arrow::error::ArrowError;
+use kalamdb_commons::{IntervalParts, interval_of_text};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
@@ -88,6 +90,50 @@ pub(super) fn uuids_of_texts(texts: &StringArray, safe: bool) -> Result<ArrayRef
     Ok(Arc::new(uuids.finish()))
 }
 
+/// The intervals that the texts are; a number alone is seconds.
+pub(super) fn intervals_of_texts(texts: &StringArray, safe: bool) -> Result<ArrayRef, ArrowError> {
+    let mut intervals = IntervalMonthDayNanoBuilder::with_capacity(texts.len());
+    for text in texts {
+        match text.map(|text| (text, interval_of(text))) {
+            Some((_, Some(interval))) => intervals.append_value(interval),
+            Some((text, None)) if !safe => return Err(no_interval(text)),
+            Some((_, None)) | None => intervals.append_null(),
+        }
+    }
+    Ok(Arc::new(intervals.finish()))
+}
+
+/// The interval that a text is.
+pub(crate) fn interval_of(text: &str) -> Option<IntervalMonthDayNano> {
+    let IntervalParts { months, days, nanoseconds } = interval_of_text(text)?;
+    Some(IntervalMonthDayNano::new(months, days, nanoseconds))
+}
+
+/// In the words of the engine's own reading of them.
+pub(crate) fn no_interval(text: &str) -> ArrowError {
+    ArrowError::ParseError(format!("Invalid input syntax for type interval: \"{text}\""))
+}
+
+/// The times of day that the texts are. Arrow takes a number for microseconds since midnight.
+pub(super) fn times_of_texts(
+    texts: &StringArray,
+    to: &DataType,
+    safe: bool,
+) -> Result<ArrayRef, ArrowError> {
+    let is_time = |text: &str| text.contains(':');
+    if let Some(text) = texts.iter().flatten().find(|text| !is_time(text))
+        && !safe
+    {
+        return Err(ArrowError::CastError(format!(
+            "Cannot cast string '{text}' to value of {to} type"
+        )));
+    }
+    let options = CastOptions { safe, ..CastOptions::default() };
+    let texts: StringArray =
+        texts.iter().map(|text| text.map(str::trim).filter(|text| is_time(text))).collect();
+    cast_with_options(&texts, to, &options)
+}
+
 /// UUIDs as they are written.
 pub(super) fn uuid_texts(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let uuids = values.as_fixed_size_binary();
@@ -123,5 +169,19 @@ mod tests {
             assert!(bytes_of_texts(&texts, false).is_err(), "{wrong}");
             assert_eq!(bytes_of_texts(&texts, true).unwrap().null_count(), 1, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_is_seconds_and_no_time_of_day() {
+        let texts = StringArray::from(vec![Some("30"), None, Some("1 day 02:00:00")]);
+        let intervals = intervals_of_texts(&texts, false).unwrap();
+        assert_eq!((intervals.null_count(), intervals.len()), (1, 3));
+        assert!(intervals_of_texts(&StringArray::from(vec!["soon"]), false).is_err());
+        let micros = DataType::Time64(arrow::datatypes::TimeUnit::Microsecond);
+        let times = StringArray::from(vec![Some("10:00"), Some(" 23:59:59.5 "), None]);
+        assert_eq!(times_of_texts(&times, &micros, false).unwrap().null_count(), 1);
+        let number = StringArray::from(vec!["1"]);
+        assert!(times_of_texts(&number, &micros, false).is_err());
+        assert_eq!(times_of_texts(&number, &micros, true).unwrap().null_count(), 1);
     }
 }

@@ -3,6 +3,7 @@
 mod assign_cast;
 mod bounded;
 mod ids;
+mod interval_texts;
 mod interval_times;
 mod json;
 mod one_value;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::ScalarUDF;
 use kalamdb_commons::Clock;
 
 pub(crate) use self::assign_cast::AssignCast;
+pub use self::interval_texts::IntervalTexts;
 pub use self::interval_times::IntervalOperators;
 pub(crate) use self::json::{PATH_STEPS, WRONG_PATH, steps_of_path};
 pub(crate) use self::one_value::one_value;

@@ -202,6 +202,7 @@ fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
         _ => Ok(None),
     }
 }
+        Expr::Interval(interval) => super::interval_texts::written(interval),
 
 fn of_function(function: &mut Function) -> Result<Option<Expr>, TablesError> {
     let [ObjectNamePart::Identifier(ident)] = function.name.0.as_mut_slice() else {

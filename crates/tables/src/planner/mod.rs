@@ -12,6 +12,7 @@ mod frame_parameters;
 mod function_forms;
 mod grouped_positions;
 mod grouped_sets;
+mod interval_texts;
 mod marked_tables;
 mod merged_joins;
 mod merged_order;
