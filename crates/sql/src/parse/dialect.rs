@@ -84,7 +84,7 @@ impl Dialect for KalamDialect {
         if left.is_none() {
             return Some(Err(ParserError::RecursionLimitExceeded));
         }
-        standard_forms::operand(parser).map(Ok)
+        standard_forms::operand(parser)
     }
 
     /// ON begins ON CONFLICT, it is no name for what a SELECT ends with.

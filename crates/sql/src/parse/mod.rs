@@ -14,6 +14,7 @@ mod dispatch;
 mod dml;
 mod explain;
 mod insert_target;
+mod literal_tokens;
 mod locate;
 mod merge;
 mod names;

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{
 
 use crate::error::{Position, SqlError};
 use crate::parse::dialect::KalamDialect;
+use crate::parse::literal_tokens;
 use crate::parse::reader::{from_parser_error, position_of};
 
 /// The tokens of one statement, whitespace and comments left out, and its text.
@@ -45,6 +46,9 @@ pub(crate) fn split(sql: &str) -> Result<Vec<StatementTokens>, SqlError> {
         }
     }
     finish(&mut cursor, &mut current, &mut parts);
+    for part in &mut parts {
+        literal_tokens::read(&mut part.tokens)?;
+    }
     Ok(parts)
 }
 

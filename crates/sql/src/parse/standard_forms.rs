@@ -1,8 +1,9 @@
 //! Forms of the SQL standard and of PostgreSQL in expressions that sqlparser does not read:
-//! BETWEEN SYMMETRIC, a list of subqueries after IN, session values without brackets.
+//! BETWEEN SYMMETRIC, a list of subqueries after IN, session values without brackets, structs whose
+//! first field is called as an ODBC literal.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArguments, ObjectName, UnaryOperator,
+    BinaryOperator, DictionaryField, Expr, Function, FunctionArguments, ObjectName, UnaryOperator,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -14,7 +15,28 @@ use crate::parse::reader::is_word;
 const SESSION_VALUES: [&str; 2] = ["CURRENT_ROLE", "CURRENT_SCHEMA"];
 
 /// The operand that begins here, when it is one of ours.
-pub(super) fn operand(parser: &mut Parser<'_>) -> Option<Expr> {
+pub(super) fn operand(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let at = |place| &parser.peek_nth_token_ref(place).token;
+    if matches!((at(0), at(1), at(2)), (Token::LBrace, Token::Word(_), Token::Colon)) {
+        return Some(struct_literal(parser));
+    }
+    session_value(parser).map(Ok)
+}
+
+/// `{d: DATE '2025-01-01'}`: sqlparser takes the names `d`, `t` and `ts` for the beginnings of ODBC's
+/// literals.
+fn struct_literal(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    parser.expect_token(&Token::LBrace)?;
+    let fields = parser.parse_comma_separated(|parser| {
+        let key = parser.parse_identifier()?;
+        parser.expect_token(&Token::Colon)?;
+        Ok(DictionaryField { key, value: Box::new(parser.parse_expr()?) })
+    })?;
+    parser.expect_token(&Token::RBrace)?;
+    Ok(Expr::Dictionary(fields))
+}
+
+fn session_value(parser: &mut Parser<'_>) -> Option<Expr> {
     let token = parser.peek_token_ref();
     if !SESSION_VALUES.iter().any(|word| is_word(&token.token, word)) {
         return None;
@@ -177,6 +199,17 @@ mod tests {
             "SELECT a IN ((SELECT 5))",
             "SELECT a IN ((SELECT 5) UNION (SELECT 6))",
             "SELECT a IN (1, (SELECT 5))",
+        ] {
+            assert_eq!(read(same), same);
+        }
+    }
+
+    #[test]
+    fn fields_of_structs_may_be_called_as_odbc_literals() {
+        for same in [
+            "SELECT {d: DATE '2025-01-01'}",
+            "SELECT {t: 1, ts: {d: 2}}",
+            "SELECT {x: TIMESTAMP '2025-01-01 10:00:00', 'd': 1}",
         ] {
             assert_eq!(read(same), same);
         }
