@@ -350,13 +350,17 @@ fn bracketed_number(reader: &mut Reader<'_>) -> Result<Option<u64>, SqlError> {
     Ok(Some(number))
 }
 
-/// `FLOAT[(p)]`: up to 24 binary digits are a REAL, up to 53 a DOUBLE.
+/// `FLOAT[(p)]`: up to 24 binary digits are a REAL, up to 53 and any other a DOUBLE.
 fn float(reader: &mut Reader<'_>) -> Result<ColumnType, SqlError> {
     const REAL_DIGITS_MAX: u64 = 24;
     const DOUBLE_DIGITS_MAX: u64 = 53;
+    // `FLOAT[3]` is a vector, whose numbers are REAL.
+    let of_vector =
+        *reader.peek() == Token::LBracket && matches!(reader.peek_nth(1), Token::Number(..));
     match bracketed_number(reader)? {
-        None | Some(1..=REAL_DIGITS_MAX) => Ok(ColumnType::Float32),
-        Some(25..=DOUBLE_DIGITS_MAX) => Ok(ColumnType::Float64),
+        None if of_vector => Ok(ColumnType::Float32),
+        Some(1..=REAL_DIGITS_MAX) => Ok(ColumnType::Float32),
+        None | Some(25..=DOUBLE_DIGITS_MAX) => Ok(ColumnType::Float64),
         Some(digits) => Err(SqlError::Type(TypeError::OutOfRange {
             type_name: format!("FLOAT({digits})"),
             reason: format!("use 1 to {DOUBLE_DIGITS_MAX} binary digits"),

@@ -8,6 +8,7 @@ mod interval_times;
 mod json;
 mod one_value;
 mod session_values;
+mod text_patterns;
 mod times;
 mod types;
 mod uuid_text;
@@ -24,6 +25,7 @@ pub use self::interval_times::IntervalOperators;
 pub(crate) use self::json::{PATH_STEPS, WRONG_PATH, steps_of_path};
 pub(crate) use self::one_value::one_value;
 pub(crate) use self::session_values::{SESSION_VALUES, session_value};
+pub(crate) use self::text_patterns::Pattern;
 pub(crate) use self::uuid_text::{bytes_of_text, json_of_text, to_uuid, uuid_text};
 use crate::planner::named_cast;
 
@@ -39,5 +41,6 @@ pub fn scalar_functions(clock: Arc<dyn Clock>) -> Vec<Arc<ScalarUDF>> {
     let bounded = bounded::functions();
     let others = [session_values::version(), to_uuid(), uuid_text(), named_cast()];
     let all = ids.chain(others).chain(bounded).chain(json::functions()).chain(vectors::functions());
+    let all = all.chain(text_patterns::functions());
     all.chain(types::functions()).chain(times::functions()).map(Arc::new).collect()
 }

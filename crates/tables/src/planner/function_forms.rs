@@ -15,13 +15,15 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::{date_differences, text_formats};
+use super::{date_differences, row_comparisons, text_formats, text_patterns};
 use crate::TablesError;
 use crate::functions::{PATH_STEPS, WRONG_PATH, steps_of_path};
 
 /// Functions of another name.
-const OTHER_NAMES: [(&str, &str); 27] = [
+const OTHER_NAMES: [(&str, &str); 31] = [
     ("approx_count_distinct", "approx_distinct"),
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
     ("array_value", "make_array"),
     ("ceiling", "ceil"),
     ("char", "chr"),
@@ -39,6 +41,8 @@ const OTHER_NAMES: [(&str, &str); 27] = [
     ("last", "last_value"),
     ("lcase", "lower"),
     ("list", "array_agg"),
+    ("list_remove", "array_remove_all"),
+    ("list_replace", "array_replace_all"),
     ("list_value", "make_array"),
     ("pg_typeof", "typeof"),
     ("rand", "random"),
@@ -172,7 +176,13 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
 }
 
 fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
+    if let Some(spelled) = row_comparisons::written(expr)? {
+        return Ok(Some(spelled));
+    }
     match expr {
+        Expr::Like { .. } | Expr::ILike { .. } | Expr::SimilarTo { .. } => {
+            text_patterns::written(expr)
+        }
         Expr::BinaryOp {
             left,
             op: BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide,
@@ -198,11 +208,11 @@ fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
             let arguments = std::iter::once(left.as_ref().clone()).chain(path).collect();
             Ok(Some(call(name, arguments)))
         }
+        Expr::Interval(interval) => super::interval_texts::written(interval),
         Expr::Function(function) => of_function(function),
         _ => Ok(None),
     }
 }
-        Expr::Interval(interval) => super::interval_texts::written(interval),
 
 fn of_function(function: &mut Function) -> Result<Option<Expr>, TablesError> {
     let [ObjectNamePart::Identifier(ident)] = function.name.0.as_mut_slice() else {
@@ -218,6 +228,10 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, TablesError> {
     }
     if matches!(name.as_str(), "date_diff" | "datediff") {
         return date_differences::written(&plain_arguments(function)).map(Some);
+    }
+    if name == "regexp_replace" {
+        text_patterns::write_replacement(function)?;
+        return Ok(None);
     }
     if name == "to_char" {
         text_formats::translate(function);

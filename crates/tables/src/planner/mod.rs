@@ -4,6 +4,7 @@
 //! names are resolved against what the principal may see, scopes that name a system column read
 //! wide tables, and INSERT, UPDATE, DELETE, MERGE become one source SELECT feeding a sink.
 
+mod correlated_subqueries;
 mod counted_sets;
 mod date_differences;
 mod exact_numbers;
@@ -13,12 +14,14 @@ mod function_forms;
 mod grouped_positions;
 mod grouped_sets;
 mod interval_texts;
+mod lifted_keys;
 mod marked_tables;
 mod merged_joins;
 mod merged_order;
 mod named_casts;
 mod named_windows;
 mod names;
+mod one_aggregate_row;
 mod one_partition;
 mod one_row_subqueries;
 mod order_names;
@@ -27,6 +30,7 @@ mod plan_context;
 mod pushed_filters;
 mod repeated_names;
 mod result_names;
+mod row_comparisons;
 mod row_values;
 mod scopes;
 mod series;
@@ -36,6 +40,7 @@ mod table_wildcards;
 #[cfg(test)]
 mod tests;
 mod text_formats;
+mod text_patterns;
 mod type_planner;
 mod unknown_functions;
 mod unnested;
