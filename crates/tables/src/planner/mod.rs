@@ -45,6 +45,7 @@ mod type_planner;
 mod unknown_functions;
 mod unnested;
 mod uuid_text;
+mod unnested_rows;
 mod value_rows;
 mod views;
 mod wide_scopes;

@@ -78,6 +78,17 @@ impl<'a> PlanContext<'a> {
     fn plan_written(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         unnested::rewrite(&mut query);
         super::named_windows::write_out(&mut query)?;
+        super::unnested_rows::rewrite(&mut query);
+        table_functions::check(&mut query)?;
+        let mut named = query.clone();
+        if !table_functions::name_columns(&mut named) {
+            return self.plan_forms(query);
+        }
+        // A series may also be asked for its column `value`.
+        self.plan_forms(named).or_else(|error| self.plan_forms(query).map_err(|_| error))
+    }
+
+    fn plan_forms(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         super::table_wildcards::complete(&mut query)?;
         row_values::rewrite(&mut query)?;
         value_rows::rewrite(&mut query);
