@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::kernels::numeric::{add, mul, neg, sub};
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray, Datum, Decimal128Array, new_empty_array};
+use arrow::compute::kernels::numeric::{add, div, mul, neg, sub};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, i256};
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -16,12 +16,14 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
-/// What wraps around when nobody looks. Division and remainder do not.
+/// What wraps around when nobody looks. A remainder does not, and a quotient of integers neither;
+/// that of DECIMALs is cut off where it is to be rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
     Add,
     Subtract,
     Multiply,
+    Divide,
     Negate,
 }
 
@@ -32,6 +34,7 @@ impl Operation {
             Operator::Plus => Some(Self::Add),
             Operator::Minus => Some(Self::Subtract),
             Operator::Multiply => Some(Self::Multiply),
+            Operator::Divide => Some(Self::Divide),
             _ => None,
         }
     }
@@ -41,11 +44,13 @@ impl Operation {
         static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Add));
         static SUBTRACT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Subtract));
         static MULTIPLY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Multiply));
+        static DIVIDE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Divide));
         static NEGATE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| made(Operation::Negate));
         match self {
             Self::Add => &ADD,
             Self::Subtract => &SUBTRACT,
             Self::Multiply => &MULTIPLY,
+            Self::Divide => &DIVIDE,
             Self::Negate => &NEGATE,
         }
     }
@@ -55,6 +60,7 @@ impl Operation {
             Self::Add => "checked_add",
             Self::Subtract => "checked_subtract",
             Self::Multiply => "checked_multiply",
+            Self::Divide => "rounded_divide",
             Self::Negate => "checked_negate",
         }
     }
@@ -64,6 +70,7 @@ impl Operation {
             Self::Add => Operator::Plus,
             Self::Subtract | Self::Negate => Operator::Minus,
             Self::Multiply => Operator::Multiply,
+            Self::Divide => Operator::Divide,
         }
     }
 
@@ -78,6 +85,7 @@ impl fmt::Display for Operation {
             Self::Add => "+",
             Self::Subtract | Self::Negate => "-",
             Self::Multiply => "*",
+            Self::Divide => "/",
         })
     }
 }
@@ -156,6 +164,7 @@ impl Checked {
             (Operation::Add, [left, right]) => apply(left, right, add),
             (Operation::Subtract, [left, right]) => apply(left, right, sub),
             (Operation::Multiply, [left, right]) => apply(left, right, mul),
+            (Operation::Divide, [left, right]) => apply(left, right, divide),
             (Operation::Negate, [ColumnarValue::Array(values)]) => {
                 Ok(ColumnarValue::Array(neg(values)?))
             }
@@ -166,6 +175,55 @@ impl Checked {
             _ => self.misused(),
         }
     }
+}
+
+/// Quotients of DECIMALs with the engine's scale, rounded half away from zero.
+fn divide(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
+    let ((dividends, one_dividend), (divisors, one_divisor)) = (left.get(), right.get());
+    let types = (dividends.data_type(), divisors.data_type());
+    let quotient = div(&new_empty_array(types.0), &new_empty_array(types.1))?;
+    let (
+        DataType::Decimal128(_, left_scale),
+        DataType::Decimal128(_, right_scale),
+        DataType::Decimal128(precision, scale),
+    ) = (types.0, types.1, quotient.data_type())
+    else {
+        return Err(ArrowError::ComputeError(String::from("a quotient of DECIMALs is expected")));
+    };
+    let (dividends, divisors) =
+        (dividends.as_primitive::<Decimal128Type>(), divisors.as_primitive::<Decimal128Type>());
+    let shift = u32::try_from(scale - left_scale + right_scale).unwrap_or(0);
+    let factor = i256::from_i128(10).checked_pow(shift).unwrap_or(i256::ONE);
+    let rows = if one_dividend { divisors.len() } else { dividends.len() };
+    let at = |values: &Decimal128Array, one: bool, row: usize| {
+        let row = if one { 0 } else { row };
+        values.is_valid(row).then(|| values.value(row))
+    };
+    let quotients = (0..rows).map(|row| {
+        let (Some(dividend), Some(divisor)) =
+            (at(dividends, one_dividend, row), at(divisors, one_divisor, row))
+        else {
+            return Ok(None);
+        };
+        if divisor == 0 {
+            return Err(ArrowError::DivideByZero);
+        }
+        rounded(i256::from_i128(dividend).checked_mul(factor), i256::from_i128(divisor))
+            .map(Some)
+            .ok_or_else(|| overflow(ArrowError::ComputeError(String::from("a quotient"))))
+    });
+    let quotients: Decimal128Array = quotients.collect::<Result<_, ArrowError>>()?;
+    Ok(Arc::new(quotients.with_precision_and_scale(*precision, *scale)?))
+}
+
+fn rounded(dividend: Option<i256>, divisor: i256) -> Option<i128> {
+    let dividend = dividend?;
+    let (quotient, rest) = (dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?);
+    let twice = rest.wrapping_abs().checked_mul(i256::from_i128(2))?;
+    let away = twice >= divisor.wrapping_abs();
+    let negative = dividend.is_negative() != divisor.is_negative();
+    let step = if negative { i256::MINUS_ONE } else { i256::ONE };
+    if away { quotient.checked_add(step)? } else { quotient }.to_i128()
 }
 
 /// The DECIMALs if none has more digits than its type: the engine computes in 128 bits, which
@@ -193,6 +251,16 @@ mod tests {
     use datafusion::common::config::ConfigOptions;
 
     use super::*;
+
+    #[test]
+    fn quotients_are_rounded_half_away_from_zero() {
+        let whole = |number: i128| i256::from_i128(number);
+        for (dividend, divisor, expected) in
+            [(20, 3, 7), (-20, 3, -7), (20, -8, -3), (1, 2, 1), (-1, 2, -1), (1, 3, 0), (0, 5, 0)]
+        {
+            assert_eq!(rounded(Some(whole(dividend)), whole(divisor)), Some(expected));
+        }
+    }
 
     fn run(operation: Operation, args: Vec<ColumnarValue>) -> Result<ColumnarValue> {
         let data_type = args[0].data_type();

@@ -21,7 +21,8 @@ use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Ident, ObjectName,
     ObjectNamePart, UnaryOperator, Value, VisitMut, visit_expressions_mut,
 };
-use kalamdb_sql::column_type_from_ast;
+use kalamdb_commons::SqlState;
+use kalamdb_sql::{SqlError, column_type_from_ast};
 
 use crate::TablesError;
 
@@ -64,6 +65,9 @@ fn marked(expr: &ast::Expr) -> Result<Option<ast::Expr>, TablesError> {
                 )));
             }
             let whole = digits.parse::<u64>().is_ok();
+            if !whole && digits.bytes().all(|digit| digit.is_ascii_digit()) {
+                return large_integer(digits).map(Some);
+            }
             let marked = !whole && (is_long(&digits) || is_approximate_fraction(&digits));
             Ok(marked.then(|| cast_of(digits)))
         }
@@ -86,6 +90,24 @@ fn marked(expr: &ast::Expr) -> Result<Option<ast::Expr>, TablesError> {
         }
         _ => Ok(None),
     }
+}
+
+/// An integer that BIGINT UNSIGNED does not hold: a DECIMAL of as many digits as there may be.
+fn large_integer(digits: String) -> Result<ast::Expr, TablesError> {
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > usize::from(DECIMAL128_MAX_PRECISION) {
+        return Err(SqlError::Coded {
+            state: SqlState::NumericOutOfRange,
+            message: format!(
+                "the integer {digits} has more than {DECIMAL128_MAX_PRECISION} digits, \
+                 write it with an exponent to have a DOUBLE"
+            ),
+            position: None,
+        }
+        .into());
+    }
+    let size = ExactNumberInfo::PrecisionAndScale(digits.len() as u64, 0);
+    Ok(text_cast(digits.to_owned(), SqlType::Decimal(size)))
 }
 
 /// The number with a fraction that is cast to an integer, as a DECIMAL.
@@ -384,8 +406,10 @@ mod tests {
             assert!(marked(&number(digits)).unwrap().is_some(), "{digits}");
         }
         assert!(marked(&number("1e309")).is_err());
-        // More digits than any DECIMAL has: a DOUBLE, as it always was.
-        assert_eq!(marked(&number(&"9".repeat(39))).unwrap(), None);
+        let large = marked(&number("18446744073709551616")).unwrap().unwrap();
+        assert_eq!(large.to_string(), "CAST('18446744073709551616' AS DECIMAL(20,0))");
+        // More digits than any DECIMAL has.
+        assert!(marked(&number(&"9".repeat(39))).is_err());
     }
 
     #[test]
