@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, i256};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit, i256};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -141,7 +141,7 @@ fn is_text_literal(expr: &Expr) -> bool {
 fn fit_literal(expr: Expr, wanted: Option<&DataType>) -> Transformed<Expr> {
     let fitted = match wanted {
         Some(wanted @ DataType::Timestamp(_, _)) => match &expr {
-            Expr::Literal(value @ ScalarValue::Utf8(Some(_)), _) => value.cast_to(wanted).ok(),
+            Expr::Literal(value @ ScalarValue::Utf8(Some(_)), _) => moment_beside(value, wanted),
             _ => None,
         },
         // What spells none is refused when the cast is read.
@@ -162,6 +162,17 @@ fn fit_literal(expr: Expr, wanted: Option<&DataType>) -> Transformed<Expr> {
 
 /// A DOUBLE that is no smaller is taken for a whole number.
 const WHOLE_MIN: f64 = 1e15;
+
+/// The moment that a text spells: of type `wanted` if that holds it, else to the microsecond.
+fn moment_beside(text: &ScalarValue, wanted: &DataType) -> Option<ScalarValue> {
+    let DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone) = wanted else {
+        return text.cast_to(wanted).ok();
+    };
+    let fine = text.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone())).ok()?;
+    let held = fine.cast_to(wanted).ok()?;
+    let same = held.cast_to(&fine.data_type()).is_ok_and(|same| same == fine);
+    Some(if same { held } else { fine })
+}
 
 /// A number: `unscaled` / 10^`scale`.
 struct Digits {
@@ -310,8 +321,16 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_that_is_finer_than_its_column_keeps_its_fraction() {
+        let seconds = DataType::Timestamp(TimeUnit::Second, None);
+        let whole = fitted(ScalarValue::from("1970-01-01 00:00:01.000"), seconds.clone());
+        assert_eq!(whole, ScalarValue::TimestampSecond(Some(1), None));
+        let finer = fitted(ScalarValue::from("1970-01-01 00:00:01.9"), seconds);
+        assert_eq!(finer, ScalarValue::TimestampMicrosecond(Some(1_900_000), None));
+    }
+
+    #[test]
     fn moments_beyond_the_range_of_nanoseconds_are_found() {
-        use arrow::datatypes::TimeUnit;
         let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
         let value = fitted(ScalarValue::from("9999-12-31 23:59:59"), micros.clone());
         assert_eq!(value, ScalarValue::TimestampMicrosecond(Some(253_402_300_799_000_000), None));

@@ -6,8 +6,10 @@
 //! columns that hold the same value are different to it, and NULL is a value like any other.
 //!
 //! So before it gets an expression, items that are no constants are taken out of the lists, and
-//! a column in two lists goes by another name in each place.
+//! a column in two lists goes by another name in each place. Moments that are finer than the column
+//! they meet become ones of its unit, see [`moments`].
 
+mod moments;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -72,7 +74,7 @@ impl OptimizerRule for GuardedSimplification {
     ) -> Result<Transformed<LogicalPlan>> {
         let mut concerned = false;
         plan.apply_expressions(|expr| {
-            concerned |= has_lists(expr)?;
+            concerned |= has_lists(expr)? || moments::converts_moments(expr)?;
             Ok(if concerned { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })?;
         if !concerned {
@@ -144,15 +146,18 @@ impl Guard {
     }
 
     fn prepare(&self, expr: Expr) -> Result<Transformed<Expr>> {
-        expr.transform_up(|expr| match expr {
-            Expr::InList(list) => self.constants_only(list),
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                Ok(merged(left, right))
-            }
-            Expr::BinaryExpr(binary) => Ok(plain_pattern(binary)),
-            other => Ok(Transformed::no(other)),
-        })?
-        .transform_data(|expr| self.disguise(expr))
+        moments::in_own_units(expr, &self.schema, &self.constants)?
+            .transform_data(|expr| {
+                expr.transform_up(|expr| match expr {
+                    Expr::InList(list) => self.constants_only(list),
+                    Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                        Ok(merged(left, right))
+                    }
+                    Expr::BinaryExpr(binary) => Ok(plain_pattern(binary)),
+                    other => Ok(Transformed::no(other)),
+                })
+            })?
+            .transform_data(|expr| self.disguise(expr))
     }
 
     /// The list with items that are constants and not NULL; the others are compared beside it.
