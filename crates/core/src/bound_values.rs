@@ -12,20 +12,23 @@ use arrow::array::{
 };
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use arrow::datatypes::{DataType, Field, Float64Type, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float64Type, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
-use arrow::util::display::array_value_to_string;
+use arrow::util::display::{FormatOptions, array_value_to_string};
 use datafusion::common::{ParamValues, ScalarValue};
 use uuid::Uuid;
 
-use kalamdb_commons::SqlState;
-use kalamdb_tables::{in_sql_types, plain_words};
+use kalamdb_commons::{ColumnType, SqlState};
+use kalamdb_tables::{as_stored, in_sql_types, plain_words, reads_text, text_cast};
 
 use crate::EngineError;
 use crate::parameters::Destination;
 
 /// The length of a UUID.
 const UUID_BYTES: i32 = 16;
+/// A value that cannot be converted is an error, not NULL.
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: FormatOptions::new() };
 /// Characters of a value an error message shows.
 const SHOWN_CHARS_MAX: usize = 80;
 
@@ -129,9 +132,7 @@ fn bind(
     field: &Field,
     destination: &Destination,
 ) -> Result<(ArrayRef, Option<OwnValues>), EngineError> {
-    if let Some(stored) = &destination.stored
-        && !field.data_type().is_nested()
-    {
+    if let Some(stored) = &destination.stored {
         let values = stored.assign(column)?;
         return Ok((cast(&values, field, destination)?, None));
     }
@@ -168,10 +169,16 @@ fn lost(bound: &ArrayRef, declared: &ArrayRef) -> Result<Option<OwnValues>, Arro
     Ok(Some(OwnValues { values: bound, needed }))
 }
 
-/// Text in the place of a vector: `'[0.1, 0.2]'`.
+/// Text in the place of a vector, `'[0.1, 0.2]'`, or of a moment of a unit that may not hold it.
 fn is_spelled(bound: &DataType, declared: &DataType) -> bool {
+    use TimeUnit::{Millisecond, Second};
     matches!(bound, DataType::Utf8 | DataType::LargeUtf8)
-        && matches!(declared, DataType::FixedSizeList(..) | DataType::List(_))
+        && matches!(
+            declared,
+            DataType::FixedSizeList(..)
+                | DataType::List(_)
+                | DataType::Timestamp(Second | Millisecond, _)
+        )
 }
 
 /// Text spells values and is read as it is in a statement. A number is rounded to REAL: clients
@@ -189,11 +196,11 @@ fn cast(
     if column.data_type() == field.data_type() {
         return Ok(Arc::clone(column));
     }
-    converted(column, field.data_type()).map_err(|error| {
+    let converted = |column: &ArrayRef| converted(column, field.data_type(), destination.uuid);
+    converted(column).map_err(|error| {
         let reason = plain_words(&error.to_string());
         // The first row that is refused alone, too.
-        let refused = (0..column.len())
-            .find(|row| converted(&column.slice(*row, 1), field.data_type()).is_err());
+        let refused = (0..column.len()).find(|row| converted(&column.slice(*row, 1)).is_err());
         let row = refused.map(|row| format!(" of row {}", row + 1)).unwrap_or_default();
         let value = refused.and_then(|row| shown(column, row)).unwrap_or_default();
         let with = match &destination.compared_with {
@@ -218,15 +225,31 @@ fn shown(column: &ArrayRef, row: usize) -> Option<String> {
     Some(format!(" '{shortened}{rest}'"))
 }
 
-fn converted(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+/// The values as ones of the type. Structs go by the names of their fields and text for BYTES may
+/// spell them, as where they are stored; text `for_uuid` takes the 16 bytes of one, too.
+fn converted(column: &ArrayRef, wanted: &DataType, for_uuid: bool) -> Result<ArrayRef, ArrowError> {
+    let plain = |data_type: &DataType| cast_with_options(column, data_type, &STRICT);
     match (column.data_type(), wanted) {
         (DataType::Utf8, DataType::FixedSizeBinary(UUID_BYTES)) => uuids_of_text(column),
         (DataType::FixedSizeBinary(UUID_BYTES), DataType::Utf8) => Ok(text_of_uuids(column)),
-        (DataType::Float64, DataType::Float32) => reals_of_doubles(column),
-        (_, wanted) => {
-            let options = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(column, wanted, &options)
+        (from, DataType::Utf8) if for_uuid && from.is_binary() => {
+            let uuids = as_stored(column, &ColumnType::Uuid)?;
+            Ok(text_of_uuids(&uuids))
         }
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Binary) => {
+            as_stored(column, &ColumnType::Bytes)
+        }
+        (from, wanted) if from.is_nested() && wanted.is_nested() => {
+            match ColumnType::from_arrow(&Field::new("", wanted.clone(), true)) {
+                Ok(column_type) => {
+                    cast_with_options(&as_stored(column, &column_type)?, wanted, &STRICT)
+                }
+                Err(_) => plain(wanted),
+            }
+        }
+        (DataType::Float64, DataType::Float32) => reals_of_doubles(column),
+        (from, wanted) if reads_text(from, wanted) => text_cast(column, wanted, false),
+        (_, wanted) => plain(wanted),
     }
 }
 
@@ -265,7 +288,10 @@ fn reals_of_doubles(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
+    use arrow::array::{
+        BinaryArray, Decimal128Array, Float64Array, Int64Array, StructArray,
+        TimestampMicrosecondArray,
+    };
     use arrow::datatypes::{Float32Type, Schema};
 
     use super::*;
@@ -275,7 +301,8 @@ mod tests {
         declared: DataType,
     ) -> Result<(ArrayRef, Option<Vec<bool>>), EngineError> {
         let column: ArrayRef = Arc::new(values);
-        let destination = Destination { stored: None, compared_with: Some(String::from("id")) };
+        let compared_with = Some(String::from("id"));
+        let destination = Destination { compared_with, ..Destination::default() };
         let (values, own) = bind(&column, &Field::new("$1", declared, true), &destination)?;
         Ok((values, own.map(|own| own.needed)))
     }
@@ -288,6 +315,42 @@ mod tests {
         assert_eq!((values.data_type(), own), (&DataType::Utf8, None));
         let whole = Float64Array::from(vec![Some(4.0), None]);
         assert_eq!(bound(whole, DataType::Int32).unwrap().1, None);
+    }
+
+    #[test]
+    fn structs_go_by_the_names_of_their_fields() {
+        let texts =
+            |values: [&str; 1]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+        let of = |names: [&str; 2]| {
+            StructArray::try_from(vec![(names[0], texts(["1"])), (names[1], texts(["2"]))]).unwrap()
+        };
+        let fields = ["a", "b"].map(|name| Field::new(name, DataType::Utf8, true));
+        let declared = DataType::Struct(fields.to_vec().into());
+        let (values, _) = bound(of(["b", "a"]), declared.clone()).unwrap();
+        assert_eq!(values.as_struct().column(0).as_string::<i32>().value(0), "2");
+        let error = bound(of(["b", "c"]), declared).unwrap_err().to_string();
+        assert!(error.contains("field c"), "{error}");
+    }
+
+    #[test]
+    fn text_beside_bytes_and_bytes_beside_a_uuid_are_read() {
+        let text = StringArray::from(vec![Some("\\x00ff"), Some("ab"), None]);
+        let (values, own) = bound(text, DataType::Binary).unwrap();
+        let values = values.as_binary::<i32>();
+        let bytes: Vec<_> = values.iter().collect();
+        assert_eq!((bytes, own), (vec![Some(&[0, 255][..]), Some(b"ab"), None], None));
+        let bytes: ArrayRef = Arc::new(BinaryArray::from_vec(vec![&[7; 16]]));
+        let destination = Destination { uuid: true, ..Destination::default() };
+        let field = Field::new("$1", DataType::Utf8, true);
+        let (values, _) = bind(&bytes, &field, &destination).unwrap();
+        assert_eq!(values.as_string::<i32>().value(0), "07070707-0707-0707-0707-070707070707");
+    }
+
+    #[test]
+    fn text_for_coarse_moments_is_read_by_the_statement() {
+        let text = StringArray::from(vec!["2025-01-01 10:00:00.9"]);
+        let needed = bound(text, DataType::Timestamp(TimeUnit::Second, None)).unwrap().1;
+        assert_eq!(needed, Some(vec![true]));
     }
 
     #[test]

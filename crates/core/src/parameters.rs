@@ -8,7 +8,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Between, InList, Placeholder};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
-use kalamdb_tables::StoredParameter;
+use kalamdb_tables::{StoredParameter, spells_uuid};
 
 use crate::{EngineError, parameter_types};
 
@@ -19,6 +19,8 @@ pub(crate) struct Destination {
     pub(crate) stored: Option<StoredParameter>,
     /// The name of the column it is compared with.
     pub(crate) compared_with: Option<String>,
+    /// Whether it is the text of a UUID, in whose place its bytes may be bound.
+    pub(crate) uuid: bool,
 }
 
 /// The parameters of a statement, and where each of them goes.
@@ -54,6 +56,7 @@ pub(crate) fn resolve(
     for ordinal in 1..=count {
         let name = format!("${ordinal}");
         let compared_with = columns.remove(&name);
+        let uuid = typed.get(&name).is_some_and(|field| spells_uuid(field));
         let (stored, field) = match typed.get(&name) {
             Some(field) => {
                 let (stored, field) = StoredParameter::split(field);
@@ -66,7 +69,7 @@ pub(crate) fn resolve(
             None => (None, Field::new(name, DataType::Utf8, true)),
         };
         fields.push(field);
-        destinations.push(Destination { stored, compared_with });
+        destinations.push(Destination { stored, compared_with, uuid });
     }
     Ok((plan, (Arc::new(Schema::new(fields)), destinations)))
 }

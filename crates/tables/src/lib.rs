@@ -53,7 +53,8 @@ pub use allow_list::check_plan;
 pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
 pub use dml::{
-    CheckPlans, StatementRows, StoredParameter, WritePlanner, check_constraints, check_defaults,
+    CheckPlans, StatementRows, StoredParameter, WritePlanner, as_stored, check_constraints,
+    check_defaults, spells_uuid,
     default_value, encode_batches, insert_batches, item_of, loses_fraction, reads_text, rounded_cast,
     text_cast,
 };

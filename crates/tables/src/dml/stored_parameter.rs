@@ -1,4 +1,4 @@
-//! A parameter whose value goes into a column as it is.
+//! A parameter whose value goes into a column as it is, or spells a UUID.
 //!
 //! The column travels in the metadata of the placeholder's type, so that a bound value can be
 //! converted as any other value that is stored there, before the statement runs.
@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::error::ArrowError;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Placeholder;
 use kalamdb_commons::ColumnType;
 
-use super::assign::AssignColumn;
+use super::assign::{AssignColumn, convert};
 use crate::TablesError;
 
 /// The key of the metadata that names the table.
@@ -21,6 +22,29 @@ const TABLE_KEY: &str = "kalamdb:stored_in_table";
 const COLUMN_KEY: &str = "kalamdb:stored_in_column";
 /// The key of the metadata that spells the column's type.
 const TYPE_KEY: &str = "kalamdb:stored_as";
+
+/// The key of the metadata of a text that spells a UUID.
+const UUID_KEY: &str = "kalamdb:spells_uuid";
+
+/// The placeholder `id` as a text that spells a UUID: every client can bind that.
+pub(crate) fn uuid_placeholder(id: String) -> Expr {
+    let metadata = HashMap::from([(UUID_KEY.to_owned(), String::new())]);
+    let field = Field::new(&id, DataType::Utf8, true).with_metadata(metadata);
+    Expr::Placeholder(Placeholder::new_with_field(id, Some(Arc::new(field))))
+}
+
+/// Whether the value of a placeholder of this type spells a UUID.
+pub fn spells_uuid(field: &Field) -> bool {
+    field.metadata().contains_key(UUID_KEY)
+}
+
+/// The values as ones of a column of the type: fields by their names, text as what it spells.
+///
+/// # Errors
+/// What is wrong with the first value that cannot be one.
+pub fn as_stored(values: &ArrayRef, column_type: &ColumnType) -> Result<ArrayRef, ArrowError> {
+    convert(values, column_type, false)
+}
 
 /// The column a bound value is stored in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +68,7 @@ impl StoredParameter {
         let table = metadata.remove(TABLE_KEY);
         let name = metadata.remove(COLUMN_KEY);
         let column_type = metadata.remove(TYPE_KEY);
+        metadata.remove(UUID_KEY);
         let plain = Arc::new(field.clone().with_metadata(metadata));
         let column_type = column_type.and_then(|text| kalamdb_sql::parse_column_type(&text).ok());
         let stored = match (table, name, column_type) {

@@ -1,5 +1,5 @@
-//! Text stands for a UUID wherever one is compared with it, and CAST goes between the two. A CAST
-//! of text to JSON checks it, one to BYTES reads `\x00ff`.
+//! Text stands for a UUID, and for BYTES as `\x00ff`, wherever one is compared with it, and CAST
+//! goes between them. A CAST of text to JSON checks it.
 //!
 //! DataFusion knows a UUID as 16 bytes and text as the bytes of its characters: the comparison
 //! would be false for every row, without an error. JSON it knows as text.
@@ -12,9 +12,12 @@ use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Between, InList, Placeholder, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF,
+};
 use kalamdb_commons::ColumnType;
 
+use crate::dml::uuid_placeholder;
 use crate::functions;
 
 static TO_UUID: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(functions::to_uuid()));
@@ -55,13 +58,22 @@ fn is_uuid(data_type: &DataType) -> bool {
     *data_type == ColumnType::Uuid.to_arrow()
 }
 
+fn is_bytes(data_type: &DataType) -> bool {
+    *data_type == DataType::Binary
+}
+
+/// Whether text beside the type spells a value of it.
+fn is_spelled(data_type: &DataType) -> bool {
+    is_uuid(data_type) || is_bytes(data_type)
+}
+
 fn is_json(field: &Field) -> bool {
     is_text(field.data_type()) && ColumnType::from_arrow(field) == Ok(ColumnType::Json)
 }
 
 /// Whether a cast of text to this type reads it.
 fn is_read(field: &Field) -> bool {
-    is_uuid(field.data_type()) || *field.data_type() == DataType::Binary || is_json(field)
+    is_spelled(field.data_type()) || is_json(field)
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -71,7 +83,7 @@ fn is_text(data_type: &DataType) -> bool {
 fn concerns_types(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found |= node.schema().fields().iter().any(|field| is_uuid(field.data_type()));
+        found |= node.schema().fields().iter().any(|field| is_spelled(field.data_type()));
         if !found {
             node.apply_expressions(|expr| {
                 found |= expr
@@ -88,6 +100,7 @@ fn concerns_types(plan: &LogicalPlan) -> Result<bool> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Uuid,
+    Bytes,
     Text,
     /// A parameter nobody has given a type yet, or one that DataFusion takes for a UUID.
     Parameter,
@@ -102,33 +115,47 @@ fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
     }
     match expr.get_type(schema as &dyn ExprSchema) {
         Ok(data_type) if is_uuid(&data_type) => Kind::Uuid,
+        Ok(data_type) if is_bytes(&data_type) => Kind::Bytes,
         Ok(data_type) if is_text(&data_type) => Kind::Text,
         _ => Kind::Other,
     }
 }
 
+fn compares(operator: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
 fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
             let kinds = (kind(&left, schema), kind(&right, schema));
-            let (left, right, changed) = match kinds {
-                (Kind::Uuid, Kind::Text | Kind::Parameter) => (*left, as_uuid(*right), true),
-                (Kind::Text | Kind::Parameter, Kind::Uuid) => (as_uuid(*left), *right, true),
-                _ => (*left, *right, false),
-            };
+            let (left, right) =
+                (read_beside(*left, kinds.1, schema), read_beside(*right, kinds.0, schema));
+            let changed = left.transformed || right.transformed;
+            let (left, right) = (left.data, right.data);
             let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
             Ok(Transformed::new_transformed(expr, changed))
         }
-        Expr::InList(InList { expr, list, negated }) if kind(&expr, schema) == Kind::Uuid => {
-            let list = list.into_iter().map(|item| text_as_uuid(item, schema)).collect();
-            Ok(Transformed::yes(Expr::InList(InList::new(expr, list, negated))))
+        Expr::InList(InList { expr, list, negated }) => {
+            let beside = kind(&expr, schema);
+            let mut changed = false;
+            let list = list.into_iter().map(|item| {
+                let item = read_beside(item, beside, schema);
+                changed |= item.transformed;
+                item.data
+            });
+            let list = list.collect();
+            let expr = Expr::InList(InList::new(expr, list, negated));
+            Ok(Transformed::new_transformed(expr, changed))
         }
-        Expr::Between(Between { expr, negated, low, high })
-            if kind(&expr, schema) == Kind::Uuid =>
-        {
-            let low = Box::new(text_as_uuid(*low, schema));
-            let high = Box::new(text_as_uuid(*high, schema));
-            Ok(Transformed::yes(Expr::Between(Between::new(expr, negated, low, high))))
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let beside = kind(&expr, schema);
+            let (low, high) =
+                (read_beside(*low, beside, schema), read_beside(*high, beside, schema));
+            let changed = low.transformed || high.transformed;
+            let between = Between::new(expr, negated, Box::new(low.data), Box::new(high.data));
+            Ok(Transformed::new_transformed(Expr::Between(between), changed))
         }
         Expr::Cast(Cast { expr, field }) => {
             let from = kind(&expr, schema);
@@ -141,7 +168,7 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if is_json(&field) && from == Kind::Text {
                 return Ok(Transformed::yes(call(&JSON_OF_TEXT, *expr)));
             }
-            if *field.data_type() == DataType::Binary && from == Kind::Text {
+            if is_bytes(field.data_type()) && from == Kind::Text {
                 return Ok(Transformed::yes(call(&BYTES_OF_TEXT, *expr)));
             }
             Ok(Transformed::no(Expr::Cast(Cast { expr, field })))
@@ -150,20 +177,19 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-fn text_as_uuid(expr: Expr, schema: &DFSchema) -> Expr {
-    match kind(&expr, schema) {
-        Kind::Text | Kind::Parameter => as_uuid(expr),
-        Kind::Uuid | Kind::Other => expr,
+/// The expression as what it spells if it is text beside a value of that kind.
+fn read_beside(expr: Expr, beside: Kind, schema: &DFSchema) -> Transformed<Expr> {
+    match (beside, kind(&expr, schema)) {
+        (Kind::Uuid, Kind::Text | Kind::Parameter) => Transformed::yes(as_uuid(expr)),
+        (Kind::Bytes, Kind::Text) => Transformed::yes(call(&BYTES_OF_TEXT, expr)),
+        _ => Transformed::no(expr),
     }
 }
 
 /// The text as a UUID. Parameters are text: every client can bind that.
 fn as_uuid(expr: Expr) -> Expr {
     let text = match expr {
-        Expr::Placeholder(Placeholder { id, .. }) => {
-            let field = Field::new(&id, DataType::Utf8, true);
-            Expr::Placeholder(Placeholder::new_with_field(id, Some(Arc::new(field))))
-        }
+        Expr::Placeholder(Placeholder { id, .. }) => uuid_placeholder(id),
         other => other,
     };
     call(&TO_UUID, text)
