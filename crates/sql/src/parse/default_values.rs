@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, visit_expressions,
+    Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, visit_expressions,
     visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -32,6 +32,22 @@ pub const DEFAULT_FUNCTIONS: [&str; 14] = [
     "UUID_V7",
     "SNOWFLAKE_ID",
     "ULID",
+];
+
+/// Functions that make of the same arguments always the same value, upper-cased. Of constants they
+/// are constants.
+#[rustfmt::skip]
+const OF_CONSTANTS: [&str; 85] = [
+    "ABS", "ARRAY_APPEND", "ARRAY_CONCAT", "ARRAY_LENGTH", "ARRAY_PREPEND", "ASCII", "BIT_LENGTH",
+    "BTRIM", "CARDINALITY", "CBRT", "CEIL", "CEILING", "CHARACTER_LENGTH", "CHAR_LENGTH", "CHR",
+    "COALESCE", "CONCAT", "CONCAT_WS", "COS", "DATE", "DATE_BIN", "DATE_PART", "DATE_TRUNC",
+    "DECODE", "DEGREES", "ENCODE", "EXP", "FACTORIAL", "FLOOR", "FROM_UNIXTIME", "GREATEST",
+    "IFNULL", "INITCAP", "JSON_ARRAY", "JSON_OBJECT", "LEAST", "LEFT", "LENGTH", "LN", "LOG",
+    "LOG10", "LOG2", "LOWER", "LPAD", "LTRIM", "MAKE_DATE", "MAKE_TIME", "MD5", "MOD", "NULLIF",
+    "NVL", "OCTET_LENGTH", "OVERLAY", "PI", "POSITION", "POW", "POWER", "RADIANS", "REGEXP_REPLACE",
+    "REPEAT", "REPLACE", "REVERSE", "RIGHT", "ROUND", "RPAD", "RTRIM", "SHA224", "SHA256",
+    "SHA384", "SHA512", "SIGN", "SIN", "SPLIT_PART", "SQRT", "STRPOS", "SUBSTR", "SUBSTRING",
+    "TAN", "TO_DATE", "TO_JSON", "TO_TIMESTAMP", "TRANSLATE", "TRIM", "TRUNC", "UPPER",
 ];
 
 /// Bytes of a DEFAULT's text.
@@ -124,9 +140,19 @@ fn read(tokens: Vec<TokenWithSpan>) -> Result<String, SqlError> {
 
 /// Functions that other systems know by another name.
 fn name_alike(expr: &mut Expr) {
-    const ALIKE: [(&str, &str); 3] =
-        [("GEN_RANDOM_UUID", "UUID"), ("UUID_GENERATE_V4", "UUID"), ("UUIDV7", "UUID_V7")];
+    const ALIKE: [(&str, &str); 5] = [
+        ("GEN_RANDOM_UUID", "UUID"),
+        ("SESSION_USER", "CURRENT_USER"),
+        ("USER", "CURRENT_USER"),
+        ("UUID_GENERATE_V4", "UUID"),
+        ("UUIDV7", "UUID_V7"),
+    ];
     let walked = visit_expressions_mut(expr, |part| {
+        if let Expr::Identifier(name) = part
+            && is_bare(name, "USER")
+        {
+            *part = current_user();
+        }
         if let Expr::Function(function) = part {
             let name = function.name.to_string().to_uppercase();
             if let Some((_, ours)) = ALIKE.iter().find(|(alike, _)| *alike == name) {
@@ -137,6 +163,20 @@ fn name_alike(expr: &mut Expr) {
         ControlFlow::<()>::Continue(())
     });
     debug_assert!(walked.is_continue());
+}
+
+/// The word CURRENT_USER, a call without brackets.
+fn current_user() -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("CURRENT_USER")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::None,
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// Refuses everything whose value depends on a row, a table or a parameter.
@@ -169,15 +209,26 @@ fn check_part(part: &Expr) -> Result<(), SqlError> {
         | Expr::Dictionary(_)
         | Expr::Struct { .. }
         | Expr::Named { .. }
-        | Expr::AtTimeZone { .. } => Ok(()),
+        | Expr::AtTimeZone { .. }
+        | Expr::Case { .. }
+        | Expr::Ceil { .. }
+        | Expr::Extract { .. }
+        | Expr::Floor { .. }
+        | Expr::IsNotNull(_)
+        | Expr::IsNull(_)
+        | Expr::Overlay { .. }
+        | Expr::Position { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. } => Ok(()),
         Expr::Identifier(ident) => Err(SqlError::invalid(format!(
             "a default cannot use the column '{}', use a constant (text stands in single quotes)",
             ident.value
         ))),
         Expr::Function(function) => {
             let name = function.name.to_string().to_uppercase();
-            if !DEFAULT_FUNCTIONS.contains(&name.as_str()) {
-                let advice = match nearest(&name, DEFAULT_FUNCTIONS) {
+            let known = || DEFAULT_FUNCTIONS.into_iter().chain(OF_CONSTANTS);
+            if !known().any(|known| known == name) {
+                let advice = match nearest(&name, known()) {
                     Some(meant) => format!("did you mean {meant}()?"),
                     None => format!("use one of {}", DEFAULT_FUNCTIONS.join(", ")),
                 };
