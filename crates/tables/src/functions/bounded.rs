@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::{string, unicode};
@@ -98,6 +100,25 @@ struct Bounded {
 }
 
 impl Bounded {
+    /// What a series of such values is counted in: of dates, too, it is one of timestamps.
+    fn counted_in(&self, of: &DataType) -> Option<DataType> {
+        let nanoseconds = |zone| Some(DataType::Timestamp(TimeUnit::Nanosecond, zone));
+        match of {
+            _ if self.growth != Growth::Steps => None,
+            DataType::Date32 => nanoseconds(None),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => None,
+            DataType::Timestamp(_, zone) => nanoseconds(zone.clone()),
+            _ => None,
+        }
+    }
+
+    fn counted_field(&self, field: &FieldRef) -> FieldRef {
+        match self.counted_in(field.data_type()) {
+            Some(wanted) => Arc::new(field.as_ref().clone().with_data_type(wanted)),
+            None => Arc::clone(field),
+        }
+    }
+
     fn check(&self, args: &ScalarFunctionArgs) -> Result<()> {
         let [first, second, rest @ ..] = args.args.as_slice() else {
             // `range(n)` counts from 0.
@@ -137,6 +158,17 @@ impl Bounded {
     }
 }
 
+/// The engine would take times that nanoseconds cannot tell for NULL.
+fn in_nanoseconds(times: &ColumnarValue, wanted: &DataType) -> Result<ColumnarValue> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let microseconds = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let days = times.data_type() == DataType::Date32;
+    let times = if days { &times.cast_to(&microseconds, Some(&options))? } else { times };
+    times
+        .cast_to(wanted, Some(&options))
+        .map_err(|_| ArrowError::ComputeError(String::from("Timestamp out of range")).into())
+}
+
 fn at(values: &ColumnarValue, row: usize) -> Result<ScalarValue> {
     match values {
         ColumnarValue::Scalar(value) => Ok(value.clone()),
@@ -158,18 +190,27 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
+        let types = arg_types.iter().map(|of| self.counted_in(of).unwrap_or_else(|| of.clone()));
+        self.inner.return_type(&types.collect::<Vec<_>>())
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        let fields: Vec<FieldRef> =
+            args.arg_fields.iter().map(|field| self.counted_field(field)).collect();
+        self.inner.return_field_from_args(ReturnFieldArgs { arg_fields: &fields, ..args })
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         self.inner.coerce_types(arg_types)
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        for (arg, field) in args.args.iter_mut().zip(&mut args.arg_fields) {
+            if let Some(wanted) = self.counted_in(&arg.data_type()) {
+                *arg = in_nanoseconds(arg, &wanted)?;
+                *field = self.counted_field(field);
+            }
+        }
         self.check(&args)?;
         self.inner.invoke_with_args(args)
     }

@@ -36,6 +36,7 @@ mod scopes;
 mod series;
 mod several_columns;
 mod system_columns;
+mod table_functions;
 mod table_wildcards;
 #[cfg(test)]
 mod tests;

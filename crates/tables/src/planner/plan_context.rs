@@ -29,7 +29,8 @@ use super::type_planner::ColumnTypes;
 use super::wide_scopes::widen_scopes;
 use super::{
     counted_sets, exact_numbers, frame_parameters, function_forms, grouped_positions, merged_joins,
-    order_names, result_names, row_values, series, unknown_functions, unnested, value_rows,
+    order_names, result_names, row_values, series, table_functions, unknown_functions, unnested,
+    value_rows,
 };
 use crate::TablesError;
 use crate::functions::{SESSION_VALUES, session_value};
@@ -78,8 +79,8 @@ impl<'a> PlanContext<'a> {
     fn plan_written(&self, mut query: ast::Query) -> Result<LogicalPlan> {
         unnested::rewrite(&mut query);
         super::named_windows::write_out(&mut query)?;
-        super::unnested_rows::rewrite(&mut query);
         table_functions::check(&mut query)?;
+        super::unnested_rows::rewrite(&mut query);
         let mut named = query.clone();
         if !table_functions::name_columns(&mut named) {
             return self.plan_forms(query);

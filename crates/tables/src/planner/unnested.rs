@@ -1,4 +1,5 @@
-//! `FROM t, unnest(t.tags) AS x`: the items of an array beside the row it is in.
+//! `FROM t, unnest(t.tags) AS x`: the items of an array beside the row it is in. Likewise
+//! `generate_series(1, t.n)` and `json_array_elements(t.j)`, with LATERAL or without.
 //!
 //! The query engine unnests in select lists, not from a table that stands before in FROM. So both
 //! become one relation that goes by the table's name:
@@ -10,19 +11,24 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, ObjectName, ObjectNamePart, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut, visit_expressions, visit_expressions_mut,
+    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins,
+    Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use kalamdb_sql::stored_name;
 
-use super::function_forms::call;
+use super::function_forms::{call, formed};
 use super::marked_tables::is_marked;
 use super::system_columns::factor_name;
+use super::table_functions::{self, JSON_ITEMS, VALUE};
 use super::wide_scopes::{empty_select, query_of};
 
-/// The column of items that are given no name.
+/// The function of an array's items.
 const ITEMS: &str = "unnest";
+/// The column of their numbers that is given no name.
+const ORDINALITY: &str = "ordinality";
+/// The numbers of an array's items.
+const NUMBERS: &str = "generate_series(1, CAST(coalesce(array_length($1), 0) AS BIGINT))";
 
 /// Rewrites the tables of a query.
 pub(super) fn rewrite<N: VisitMut>(node: &mut N) {
@@ -39,15 +45,16 @@ impl VisitorMut for Unnested {
         if let SetExpr::Select(select) = query.body.as_mut() {
             named = joined(select);
         }
-        if let Some(Named { table, items, column }) = named {
+        if let Some(Named { table, items, columns }) = named {
             // The items have lost the name of their relation.
             let _: ControlFlow<()> = visit_expressions_mut(query, |expr| {
                 if let Expr::CompoundIdentifier(parts) = expr
                     && let [relation, name] = parts.as_mut_slice()
                     && stored_name(relation) == items
-                    && stored_name(name) == stored_name(&column)
+                    && let Some(column) = meant(name, &columns)
                 {
                     *relation = table.clone();
+                    *name = column;
                 }
                 ControlFlow::Continue(())
             });
@@ -56,21 +63,36 @@ impl VisitorMut for Unnested {
     }
 }
 
+/// The column a name stands for: `value` is that of the items, whatever they are called.
+fn meant(name: &Ident, columns: &[Ident]) -> Option<Ident> {
+    let name = stored_name(name);
+    let found = columns.iter().find(|column| stored_name(column) == name);
+    found.or(columns.first().filter(|_| name == VALUE)).cloned()
+}
+
 /// How what was in two relations is called in one.
 struct Named {
     table: Ident,
     /// What the relation of the items was called.
     items: String,
-    column: Ident,
+    columns: Vec<Ident>,
+}
+
+/// An array of the columns before it in FROM.
+struct Array {
+    items: Expr,
+    /// The function that makes rows of them.
+    function: String,
+    alias: Option<TableAlias>,
+    /// Whether the items are numbered.
+    ordinality: bool,
 }
 
 /// Joins the first table of FROM with the unnested array that follows it.
 fn joined(select: &mut Select) -> Option<Named> {
     let first = select.from.first()?;
     let in_joins = match first.joins.first() {
-        Some(join) if matches!(join.join_operator, JoinOperator::CrossJoin(_)) => {
-            array_of(&join.relation)
-        }
+        Some(join) if joins_all(&join.join_operator) => array_of(&join.relation),
         _ => None,
     };
     let follows = match (&in_joins, select.from.get(1)) {
@@ -80,8 +102,7 @@ fn joined(select: &mut Select) -> Option<Named> {
         _ => None,
     };
     let by_comma = follows.is_some();
-    let (array, alias) = in_joins.or(follows)?;
-    let (relation, named) = with_items(&first.relation, array, alias)?;
+    let (relation, named) = with_items(&first.relation, in_joins.or(follows)?)?;
     let first = select.from.first_mut()?;
     first.relation = relation;
     if by_comma {
@@ -92,66 +113,83 @@ fn joined(select: &mut Select) -> Option<Named> {
     Some(named)
 }
 
-/// The array a relation unnests, when columns are in it, and the relation's alias.
-fn array_of(factor: &TableFactor) -> Option<(Expr, Option<TableAlias>)> {
-    let (array, alias) = match factor {
-        TableFactor::UNNEST {
-            alias,
-            array_exprs,
-            with_offset: false,
-            with_offset_alias: None,
-            with_ordinality: false,
-        } => match array_exprs.as_slice() {
-            [array] => (array, alias),
-            _ => return None,
-        },
-        TableFactor::Function { name, args, alias, .. } => {
-            let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else { return None };
-            match args.as_slice() {
-                [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))]
-                    if name.value.eq_ignore_ascii_case(ITEMS) =>
-                {
-                    (array, alias)
-                }
-                _ => return None,
-            }
+/// CROSS JOIN and JOIN … ON true.
+fn joins_all(operator: &JoinOperator) -> bool {
+    match operator {
+        JoinOperator::CrossJoin(_) => true,
+        JoinOperator::Join(JoinConstraint::On(Expr::Value(value)))
+        | JoinOperator::Inner(JoinConstraint::On(Expr::Value(value))) => {
+            matches!(value.value, Value::Boolean(true))
         }
-        _ => return None,
-    };
-    let found = visit_expressions(array, |expr| match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break().then(|| (array.clone(), alias.clone()))
+        _ => false,
+    }
 }
 
-fn with_items(
-    table: &TableFactor,
-    array: Expr,
-    alias: Option<TableAlias>,
-) -> Option<(TableFactor, Named)> {
-    let TableFactor::Table { name, args: None, .. } = table else { return None };
-    if is_marked(name) {
-        return None;
+/// The array whose items a relation is, when columns are in it.
+fn array_of(factor: &TableFactor) -> Option<Array> {
+    let ordinality = match factor {
+        TableFactor::UNNEST { with_offset: true, .. } => return None,
+        TableFactor::UNNEST { with_ordinality, .. }
+        | TableFactor::Table { with_ordinality, .. }
+        | TableFactor::Function { with_ordinality, .. } => *with_ordinality,
+        _ => return None,
+    };
+    let (function, arguments, alias) = table_functions::function(factor)?;
+    let items = table_functions::array_of(&function, &arguments)?;
+    let array = Array { items, function, alias: alias.clone(), ordinality };
+    table_functions::names_columns(&array.items).then_some(array)
+}
+
+impl Array {
+    /// What its relation and the columns of that are called.
+    fn names(&self) -> Option<(String, Vec<Ident>)> {
+        let count = 1 + usize::from(self.ordinality);
+        let json = JSON_ITEMS.contains(&self.function.as_str());
+        let own = if json { VALUE } else { self.function.as_str() };
+        let (relation, first, given) = match &self.alias {
+            Some(TableAlias { name, columns, .. }) => {
+                let given = columns.iter().map(|column| column.name.clone()).collect();
+                (stored_name(name), name.clone(), given)
+            }
+            None => (self.function.clone(), Ident::new(own), Vec::new()),
+        };
+        if given.len() > count {
+            return None;
+        }
+        let mut columns = vec![first, Ident::new(ORDINALITY)];
+        columns.truncate(count);
+        columns.splice(..given.len(), given);
+        Some((relation, columns))
+    }
+
+    /// The items, and their numbers where they are asked for, under those names.
+    fn selected(&self, columns: &[Ident]) -> Option<Vec<SelectItem>> {
+        let mut arrays = vec![self.items.clone()];
+        if self.ordinality {
+            arrays.push(formed(NUMBERS, std::slice::from_ref(&self.items)).ok()?);
+        }
+        let items = arrays.into_iter().zip(columns).map(|(array, name)| {
+            SelectItem::ExprWithAlias { expr: call(ITEMS, vec![array]), alias: name.clone() }
+        });
+        Some(items.collect())
+    }
+}
+
+fn with_items(table: &TableFactor, array: Array) -> Option<(TableFactor, Named)> {
+    match table {
+        TableFactor::Table { name, args: None, .. } if !is_marked(name) => {}
+        TableFactor::Derived { lateral: false, alias: Some(_), .. } => {}
+        _ => return None,
     }
     let known_as = Ident::with_quote('"', factor_name(table)?);
-    let (items, column) = match alias {
-        Some(TableAlias { name, columns, .. }) => match columns.as_slice() {
-            [] => (stored_name(&name), name),
-            [column] => (stored_name(&name), column.name.clone()),
-            _ => return None,
-        },
-        None => (String::from(ITEMS), Ident::new(ITEMS)),
-    };
+    let (items, columns) = array.names()?;
     let mut select = empty_select().ok()?;
     let whole = ObjectName(vec![ObjectNamePart::Identifier(known_as.clone())]);
-    select.projection = vec![
-        SelectItem::QualifiedWildcard(
-            SelectItemQualifiedWildcardKind::ObjectName(whole),
-            Default::default(),
-        ),
-        SelectItem::ExprWithAlias { expr: call(ITEMS, vec![array]), alias: column.clone() },
-    ];
+    select.projection = vec![SelectItem::QualifiedWildcard(
+        SelectItemQualifiedWildcardKind::ObjectName(whole),
+        Default::default(),
+    )];
+    select.projection.extend(array.selected(&columns)?);
     select.from = vec![TableWithJoins { relation: table.clone(), joins: Vec::new() }];
     let name = known_as.clone();
     let derived = TableFactor::Derived {
@@ -160,5 +198,5 @@ fn with_items(
         alias: Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None }),
         sample: None,
     };
-    Some((derived, Named { table: known_as, items, column }))
+    Some((derived, Named { table: known_as, items, columns }))
 }
