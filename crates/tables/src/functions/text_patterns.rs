@@ -24,6 +24,8 @@ pub(crate) enum Pattern {
     Similar,
     /// The replacement of `regexp_replace`: `\1` and `\&` are what was found.
     Replacement,
+    /// The format of `to_char` and its like: one of strftime.
+    Format,
 }
 
 /// No pattern has a group of this name: it is replaced by nothing.
@@ -36,6 +38,7 @@ impl Pattern {
             Self::Like => "like_pattern",
             Self::Similar => "similar_pattern",
             Self::Replacement => "regexp_replacement",
+            Self::Format => "strftime_format",
         }
     }
 
@@ -55,6 +58,7 @@ impl Pattern {
             Self::Like => like(pattern, escape),
             Self::Similar => similar(pattern, escape),
             Self::Replacement => Ok(replacement(pattern)),
+            Self::Format => strftime_format(pattern),
         }
     }
 }
@@ -181,14 +185,35 @@ fn replacement(written: &str) -> String {
     text
 }
 
+/// PostgreSQL's fields are known when the statement is planned only.
+fn strftime_format(format: &str) -> Result<String, TablesError> {
+    let plain = !format.contains('%') && format.contains(|char: char| char.is_ascii_alphabetic());
+    if plain {
+        return Err(SqlError::Coded {
+            state: SqlState::FeatureNotSupported,
+            message: format!(
+                "the format '{format}' is computed or bound: write it into the statement, or use \
+                 the fields of strftime, with %"
+            ),
+            position: None,
+        }
+        .into());
+    }
+    Ok(format.to_owned())
+}
+
 /// The functions for patterns that are no literals.
-pub(super) fn functions() -> [ScalarUDF; 3] {
-    [(Pattern::Like, 2), (Pattern::Similar, 2), (Pattern::Replacement, 1)].map(
-        |(pattern, count)| {
-            let signature = Signature::exact(vec![DataType::Utf8; count], Volatility::Immutable);
-            ScalarUDF::new_from_impl(Written { pattern, signature })
-        },
-    )
+pub(super) fn functions() -> [ScalarUDF; 4] {
+    let counts = [
+        (Pattern::Like, 2),
+        (Pattern::Similar, 2),
+        (Pattern::Replacement, 1),
+        (Pattern::Format, 1),
+    ];
+    counts.map(|(pattern, count)| {
+        let signature = Signature::exact(vec![DataType::Utf8; count], Volatility::Immutable);
+        ScalarUDF::new_from_impl(Written { pattern, signature })
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

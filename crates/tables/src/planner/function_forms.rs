@@ -234,7 +234,10 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>, TablesError> {
         return Ok(None);
     }
     if name == "to_char" {
-        text_formats::translate(function);
+        return text_formats::written(function);
+    }
+    if matches!(name.as_str(), "to_date" | "to_timestamp") {
+        text_formats::write_read(&name, function)?;
         return Ok(None);
     }
     if !WRITTEN_OUT.iter().any(|(from, ..)| *from == name) {
