@@ -1,7 +1,7 @@
-//! `sum` of integers, exact or an error.
+//! `sum` of integers and of DECIMALs, exact or an error.
 //!
-//! The values are added up as 128-bit numbers, which no table has rows enough to fill, and only
-//! the result is brought to the type that `sum` has: the order of rows and the way they are
+//! The values are added up in a type twice as wide, which no table has rows enough to fill, and
+//! only the result is brought to the type that `sum` has: the order of rows and the way they are
 //! divided among threads decide nothing.
 
 use std::fmt;
@@ -12,7 +12,8 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type,
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type,
+    DecimalType, Field, FieldRef, Int64Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
@@ -25,8 +26,17 @@ use datafusion::logical_expr::{
     SetMonotonicity, Signature,
 };
 
-/// What integers are added up in.
-const WIDE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+/// What values are added up in whose sum is of this type; `None` where sums cannot overflow.
+fn wide_type(narrow: &DataType) -> Option<DataType> {
+    match narrow {
+        integer if integer.is_integer() => Some(DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0)),
+        // A sum has ten digits more than what is added; with fewer than 38 they are enough.
+        DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale) => {
+            Some(DataType::Decimal256(DECIMAL256_MAX_PRECISION, *scale))
+        }
+        _ => None,
+    }
+}
 
 /// Takes the place of the engine's own `sum`.
 pub(crate) fn checked_sum() -> AggregateUDF {
@@ -38,14 +48,20 @@ struct CheckedSum {
     inner: Sum,
 }
 
-/// The type of the result when it is an integer, and the arguments for a sum in the wide type.
-fn widened(args: AccumulatorArgs<'_>) -> (Option<DataType>, AccumulatorArgs<'_>) {
+/// The types to add up in and of the result, when they differ, and the arguments for a sum in the
+/// wide type.
+fn widened(args: AccumulatorArgs<'_>) -> (Option<Types>, AccumulatorArgs<'_>) {
     let narrow = args.return_field.data_type().clone();
-    if !narrow.is_integer() {
-        return (None, args);
-    }
-    let return_field = Arc::new(Field::new(args.name, WIDE, true));
-    (Some(narrow), AccumulatorArgs { return_field, ..args })
+    let Some(wide) = wide_type(&narrow) else { return (None, args) };
+    let return_field = Arc::new(Field::new(args.name, wide.clone(), true));
+    (Some(Types { wide, narrow }), AccumulatorArgs { return_field, ..args })
+}
+
+struct Types {
+    /// What is added up in.
+    wide: DataType,
+    /// That of the result.
+    narrow: DataType,
 }
 
 impl AggregateUDFImpl for CheckedSum {
@@ -62,19 +78,19 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        let (narrow, args) = widened(args);
+        let (types, args) = widened(args);
         let inner = self.inner.accumulator(args)?;
-        Ok(match narrow {
-            Some(narrow) => Box::new(WideSum { inner, narrow }),
+        Ok(match types {
+            Some(types) => Box::new(WideSum { inner, types }),
             None => inner,
         })
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        if !args.return_type().is_integer() {
+        let Some(wide) = wide_type(args.return_type()) else {
             return self.inner.state_fields(args);
-        }
-        let return_field = Arc::new(Field::new(args.name, WIDE, true));
+        };
+        let return_field = Arc::new(Field::new(args.name, wide, true));
         self.inner.state_fields(StateFieldsArgs { return_field, ..args })
     }
 
@@ -86,10 +102,10 @@ impl AggregateUDFImpl for CheckedSum {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        let (narrow, args) = widened(args);
+        let (types, args) = widened(args);
         let inner = self.inner.create_groups_accumulator(args)?;
-        Ok(match narrow {
-            Some(narrow) => Box::new(WideSums { inner, narrow }),
+        Ok(match types {
+            Some(types) => Box::new(WideSums { inner, types }),
             None => inner,
         })
     }
@@ -102,10 +118,10 @@ impl AggregateUDFImpl for CheckedSum {
             // The engine has this one for 64 bits only.
             return self.inner.create_sliding_accumulator(args);
         }
-        let (narrow, args) = widened(args);
+        let (types, args) = widened(args);
         let inner = self.inner.create_sliding_accumulator(args)?;
-        Ok(match narrow {
-            Some(narrow) => Box::new(WideSum { inner, narrow }),
+        Ok(match types {
+            Some(types) => Box::new(WideSum { inner, types }),
             None => inner,
         })
     }
@@ -127,23 +143,23 @@ impl AggregateUDFImpl for CheckedSum {
 struct WideSum {
     /// Of the wide type.
     inner: Box<dyn Accumulator>,
-    narrow: DataType,
+    types: Types,
 }
 
 impl fmt::Debug for WideSum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WideSum({})", self.narrow)
+        write!(f, "WideSum({})", self.types.narrow)
     }
 }
 
 impl Accumulator for WideSum {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.inner.update_batch(&all_wide(values)?)
+        self.inner.update_batch(&self.types.all_wide(values)?)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let sum = self.inner.evaluate()?.to_array()?;
-        ScalarValue::try_from_array(&narrowed(&sum, &self.narrow)?, 0)
+        ScalarValue::try_from_array(&self.types.narrowed(&sum)?, 0)
     }
 
     fn size(&self) -> usize {
@@ -159,7 +175,7 @@ impl Accumulator for WideSum {
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.inner.retract_batch(&all_wide(values)?)
+        self.inner.retract_batch(&self.types.all_wide(values)?)
     }
 
     fn supports_retract_batch(&self) -> bool {
@@ -171,7 +187,7 @@ impl Accumulator for WideSum {
 struct WideSums {
     /// Of the wide type.
     inner: Box<dyn GroupsAccumulator>,
-    narrow: DataType,
+    types: Types,
 }
 
 impl GroupsAccumulator for WideSums {
@@ -182,11 +198,16 @@ impl GroupsAccumulator for WideSums {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.inner.update_batch(&all_wide(values)?, group_indices, opt_filter, total_num_groups)
+        self.inner.update_batch(
+            &self.types.all_wide(values)?,
+            group_indices,
+            opt_filter,
+            total_num_groups,
+        )
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        narrowed(&self.inner.evaluate(emit_to)?, &self.narrow)
+        self.types.narrowed(&self.inner.evaluate(emit_to)?)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -207,7 +228,7 @@ impl GroupsAccumulator for WideSums {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        self.inner.convert_to_state(&all_wide(values)?, opt_filter)
+        self.inner.convert_to_state(&self.types.all_wide(values)?, opt_filter)
     }
 
     fn size(&self) -> usize {
@@ -215,25 +236,43 @@ impl GroupsAccumulator for WideSums {
     }
 }
 
-fn all_wide(values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-    values.iter().map(wide).collect()
-}
+impl Types {
+    fn all_wide(&self, values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        values.iter().map(|values| self.wide(values)).collect()
+    }
 
-fn wide(values: &ArrayRef) -> Result<ArrayRef> {
-    let wide: Decimal128Array = match values.data_type() {
-        DataType::Int64 => values.as_primitive::<Int64Type>().unary(i128::from),
-        DataType::UInt64 => values.as_primitive::<UInt64Type>().unary(i128::from),
-        _ => return Ok(cast(values, &WIDE)?),
-    };
-    Ok(Arc::new(wide.with_data_type(WIDE)))
-}
+    fn wide(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let wide: Decimal128Array = match values.data_type() {
+            DataType::Int64 => values.as_primitive::<Int64Type>().unary(i128::from),
+            DataType::UInt64 => values.as_primitive::<UInt64Type>().unary(i128::from),
+            _ => return Ok(cast(values, &self.wide)?),
+        };
+        Ok(Arc::new(wide.with_data_type(self.wide.clone())))
+    }
 
-fn narrowed(sums: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    let sums = sums.as_primitive::<Decimal128Type>();
-    match to {
-        DataType::Int64 => fitting::<Int64Type>(sums, "BIGINT"),
-        DataType::UInt64 => fitting::<UInt64Type>(sums, "BIGINT UNSIGNED"),
-        other => Err(DataFusionError::Internal(format!("a sum of integers is no {other}"))),
+    fn narrowed(&self, sums: &ArrayRef) -> Result<ArrayRef> {
+        match &self.narrow {
+            DataType::Int64 => fitting::<Int64Type>(sums.as_primitive(), "BIGINT"),
+            DataType::UInt64 => fitting::<UInt64Type>(sums.as_primitive(), "BIGINT UNSIGNED"),
+            DataType::Decimal128(precision, scale) => {
+                let sums = sums.as_primitive::<Decimal256Type>();
+                let fitting: Decimal128Array = sums.try_unary(|sum| {
+                    let fitting = sum.to_i128().filter(|sum| {
+                        Decimal128Type::validate_decimal_precision(*sum, *precision, *scale).is_ok()
+                    });
+                    fitting.ok_or_else(|| {
+                        let sum =
+                            Decimal256Type::format_decimal(sum, DECIMAL256_MAX_PRECISION, *scale);
+                        ArrowError::ArithmeticOverflow(format!(
+                            "the sum {sum} is out of range of DECIMAL({precision}, {scale}), cast \
+                             what is added to DOUBLE"
+                        ))
+                    })
+                })?;
+                Ok(Arc::new(fitting.with_precision_and_scale(*precision, *scale)?))
+            }
+            other => Err(DataFusionError::Internal(format!("a sum is no {other}"))),
+        }
     }
 }
 
@@ -313,6 +352,23 @@ mod tests {
         let sum = sum_of(std::slice::from_ref(&unsigned)).unwrap();
         assert_eq!(sum, ScalarValue::UInt64(Some(u64::MAX)));
         sum_of(&[Arc::clone(&unsigned), unsigned]).unwrap_err();
+    }
+
+    #[test]
+    fn a_sum_of_decimals_is_exact_or_an_error() {
+        let decimals = |values: &[i128]| -> ArrayRef {
+            let array = Decimal128Array::from(values.to_vec());
+            Arc::new(array.with_precision_and_scale(38, 2).unwrap())
+        };
+        let most = 10_i128.pow(38) - 1;
+        let sum = sum_of(&[decimals(&[most, most, -most]), decimals(&[-most, 7])]).unwrap();
+        assert_eq!(
+            sum,
+            ScalarValue::Decimal128(Some(7), 38, 2),
+            "what comes between may be larger"
+        );
+        let error = sum_of(&[decimals(&[most, 1]), decimals(&[])]).unwrap_err().to_string();
+        assert!(error.contains("1000000000000000000000000000000000000.00"), "{error}");
     }
 
     #[test]
