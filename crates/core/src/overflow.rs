@@ -6,6 +6,7 @@
 //! becomes a function that does not, and `sum` is one that adds up in a wider type.
 
 mod arithmetic;
+mod dates;
 mod sum;
 
 use std::sync::Arc;
@@ -82,7 +83,13 @@ fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             {
                 return Transformed::yes(call(operation, vec![*left, *right]));
             }
-            Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+            let computed = Expr::BinaryExpr(BinaryExpr { left, op, right });
+            // A DATE and a number of days.
+            let dates = matches!(computed.get_type(schema), Ok(DataType::Date32));
+            if dates && Operation::of(op).is_some() {
+                return Transformed::yes(dates::within(computed));
+            }
+            Transformed::no(computed)
         }
         Expr::Negative(inner) if integer(&inner).is_some_and(|of| of.is_signed_integer()) => {
             Transformed::yes(call(Operation::Negate, vec![*inner]))
