@@ -14,6 +14,7 @@ mod function_forms;
 mod grouped_positions;
 mod grouped_sets;
 mod interval_texts;
+mod hoisted_subqueries;
 mod lifted_keys;
 mod marked_tables;
 mod merged_joins;

@@ -102,7 +102,8 @@ impl<'a> PlanContext<'a> {
         merged_joins::write_out(self, &mut query)?;
         widen_scopes(self, &mut query)?;
         let plan = counted_sets::number(self.plan_prepared(query)?)?;
-        super::one_row_subqueries::rewrite(super::uuid_text::rewrite(plan)?)
+        let plan = super::correlated_subqueries::rewrite(super::uuid_text::rewrite(plan)?)?;
+        super::one_row_subqueries::rewrite(plan)
     }
 
     /// Plans a query whose scopes are widened already.
