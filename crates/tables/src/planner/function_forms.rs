@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::{date_differences, row_comparisons, text_formats, text_patterns};
 use crate::TablesError;
-use crate::functions::{PATH_STEPS, WRONG_PATH, steps_of_path};
+use crate::functions::{AT_TIME_ZONE, PATH_STEPS, WRONG_PATH, steps_of_path};
 
 /// Functions of another name.
 const OTHER_NAMES: [(&str, &str); 31] = [
@@ -190,6 +190,10 @@ fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
         } => {
             let operands = [left.as_ref().clone(), right.as_ref().clone()];
             Ok(FORMS.get(&("div", 2)).map(|form| nested(with_arguments(form.clone(), &operands))))
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            let arguments = vec![timestamp.as_ref().clone(), time_zone.as_ref().clone()];
+            Ok(Some(call(AT_TIME_ZONE, arguments)))
         }
         Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
             let operands = [left.as_ref().clone(), right.as_ref().clone()];
