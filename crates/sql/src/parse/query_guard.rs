@@ -379,12 +379,9 @@ fn ignored_table_clause(factor: &TableFactor) -> Option<&'static str> {
             json_path,
             sample,
             index_hints,
-            with_ordinality,
             ..
         } => {
-            if *with_ordinality {
-                Some("WITH ORDINALITY of other functions than unnest")
-            } else if !with_hints.is_empty() || !index_hints.is_empty() {
+            if !with_hints.is_empty() || !index_hints.is_empty() {
                 Some("a table hint")
             } else if version.is_some() {
                 Some("a table version (FOR SYSTEM_TIME …)")
@@ -397,11 +394,6 @@ fn ignored_table_clause(factor: &TableFactor) -> Option<&'static str> {
             } else {
                 None
             }
-        }
-        TableFactor::Function { name, with_ordinality: true, .. }
-            if !name.to_string().eq_ignore_ascii_case("unnest") =>
-        {
-            Some("WITH ORDINALITY of other functions than unnest")
         }
         TableFactor::Derived { sample: Some(_), .. } => Some("TABLESAMPLE"),
         TableFactor::Pivot { .. } => Some("PIVOT"),

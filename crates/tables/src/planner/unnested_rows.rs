@@ -1,13 +1,9 @@
-//! Unnested rows: their order and their numbers.
-//!
-//! The query engine sorts rows that are unnested in a select list by what is in that list only, and
-//! does not number the items of an array.
+//! Unnested rows in another order: the query engine sorts rows that are unnested in a select list by
+//! what is in that list only. So it is, while they are sorted.
 //!
 //! ```text
 //! SELECT unnest(a) FROM t ORDER BY id
 //!   ──►   SELECT * EXCLUDE (k) FROM (SELECT unnest(a), id AS k FROM t) ORDER BY k
-//! FROM unnest([5, 6]) WITH ORDINALITY AS u(x, n)
-//!   ──►   FROM (SELECT unnest([5, 6]) AS x, unnest(generate_series(1, 2)) AS n) AS u
 //! ```
 
 use std::ops::ControlFlow;
@@ -19,16 +15,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 use kalamdb_sql::stored_name;
 
-use super::function_forms::{call, formed};
 use super::order_names::used_names;
 use super::wide_scopes::{empty_select, query_of};
 
-/// The function, and its column that is given no name.
+/// The function.
 const ITEMS: &str = "unnest";
-/// The column of the items' numbers that is given no name.
-const ORDINALITY: &str = "ordinality";
-/// The numbers of an array's items.
-const NUMBERS: &str = "generate_series(1, CAST(coalesce(array_length($1), 0) AS BIGINT))";
 /// How the names begin that sort keys are given.
 const KEY: &str = "unnested by ";
 
@@ -46,60 +37,6 @@ impl VisitorMut for UnnestedRows {
         sorted_outside(query);
         ControlFlow::Continue(())
     }
-
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let Some(rows) = numbered(factor) {
-            *factor = rows;
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// An array's items with their numbers. One of columns is left for the query engine to refuse.
-fn numbered(factor: &TableFactor) -> Option<TableFactor> {
-    let TableFactor::UNNEST {
-        alias,
-        array_exprs,
-        with_offset: false,
-        with_offset_alias: None,
-        with_ordinality: true,
-    } = factor
-    else {
-        return None;
-    };
-    let [array] = array_exprs.as_slice() else { return None };
-    if has_columns(array) {
-        return None;
-    }
-    let relation = alias.as_ref().map_or_else(|| Ident::new(ITEMS), |alias| alias.name.clone());
-    let mut columns: Vec<Ident> = alias
-        .iter()
-        .flat_map(|alias| &alias.columns)
-        .map(|column| column.name.clone())
-        .collect();
-    if columns.is_empty() {
-        columns.push(relation.clone());
-    }
-    if columns.len() == 1 {
-        columns.push(Ident::new(ORDINALITY));
-    }
-    let [items, numbers] = columns.as_slice() else { return None };
-    let series = formed(NUMBERS, std::slice::from_ref(array)).ok()?;
-    let unnested = |array: Expr, name: &Ident| SelectItem::ExprWithAlias {
-        expr: call(ITEMS, vec![array]),
-        alias: name.clone(),
-    };
-    let mut select = empty_select().ok()?;
-    select.projection = vec![unnested(array.clone(), items), unnested(series, numbers)];
-    Some(derived(select, relation))
-}
-
-fn has_columns(array: &Expr) -> bool {
-    let found = visit_expressions(array, |expr| match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
 }
 
 fn derived(select: Select, name: Ident) -> TableFactor {
@@ -223,12 +160,5 @@ mod tests {
         ] {
             assert_eq!(rewritten(same), same);
         }
-    }
-
-    #[test]
-    fn items_are_numbered() {
-        let numbered = rewritten("SELECT * FROM unnest([5, 6]) WITH ORDINALITY AS u(x, n)");
-        assert!(numbered.contains("unnest([5, 6]) AS x, unnest(generate_series(1, "), "{numbered}");
-        assert!(numbered.ends_with("AS n) AS u"), "{numbered}");
     }
 }
