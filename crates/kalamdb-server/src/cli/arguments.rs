@@ -66,7 +66,8 @@ pub struct SqlArgs {
     pub connection: ConnectionArgs,
 
     /// Run these statements, separated by semicolons, and exit; may be given several times
-    #[arg(short = 'c', long = "command", value_name = "SQL")]
+    // A comment begins with hyphens.
+    #[arg(short = 'c', long = "command", value_name = "SQL", allow_hyphen_values = true)]
     pub command: Vec<String>,
 
     /// Run the statements of a file and exit; "-" is standard input

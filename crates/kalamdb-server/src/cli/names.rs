@@ -1,9 +1,10 @@
 //! The tables and columns the signed-in user can see, asked of the server by metadata commands.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use arrow_flight::IpcMessage;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables};
+use kalamdb_commons::ColumnType;
 
 use super::connection::{Connection, Metadata, is_unsupported};
 use super::error::ShellError;
@@ -176,14 +177,25 @@ fn read_columns(message: &[u8]) -> Result<Vec<Column>, ShellError> {
         .iter()
         .map(|field| Column {
             name: field.name().clone(),
-            type_name: field
-                .metadata()
-                .get(TYPE_NAME_KEY)
-                .cloned()
-                .unwrap_or_else(|| field.data_type().to_string()),
+            type_name: type_name(field),
             nullable: field.is_nullable(),
         })
         .collect())
+}
+
+/// The type as it is declared; tables of the system have types of their own.
+fn type_name(field: &Field) -> String {
+    let named = field.metadata().get(TYPE_NAME_KEY).filter(|name| !name.is_empty());
+    match (ColumnType::from_arrow(field), named) {
+        (Ok(column_type), Some(name)) if column_type.to_string().starts_with(name.as_str()) => {
+            column_type.to_string()
+        }
+        (Ok(ColumnType::List(item)), Some(name)) if name == "ARRAY" => {
+            ColumnType::List(item).to_string()
+        }
+        (_, Some(name)) => name.clone(),
+        (_, None) => field.data_type().to_string(),
+    }
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<Option<String>>, ShellError> {

@@ -25,7 +25,8 @@ pub struct ExportArgs {
     pub to: PathBuf,
 
     /// The query
-    #[arg(short = 'c', long = "command", value_name = "SQL")]
+    // A comment begins with hyphens.
+    #[arg(short = 'c', long = "command", value_name = "SQL", allow_hyphen_values = true)]
     pub command: Option<String>,
 
     /// A file with the query; "-" is standard input

@@ -76,8 +76,33 @@ pub fn parquet(
     rows(settings, (&schema, total), reader, target, send)
 }
 
+/// What the libraries say of a file that is cut off, or is of another format.
+const NOT_WHOLE: [&str; 8] = [
+    "Invalid Parquet file",
+    "Parquet file too small",
+    "Corrupt footer",
+    "does not contain correct footer",
+    "found empty stream",
+    "failed to fill whole buffer",
+    "EOF",
+    "eof",
+];
+
 fn unreadable(settings: &FileSettings, error: &ArrowError) -> ShellError {
-    ShellError::Data(format!("cannot read {}: {error}", settings.shown()))
+    let file = settings.shown();
+    let message = error.to_string();
+    let is_empty = !settings.is_standard()
+        && std::fs::metadata(&settings.path).is_ok_and(|about| about.len() == 0);
+    ShellError::Data(if is_empty {
+        format!("{file} is empty")
+    } else if NOT_WHOLE.iter().any(|part| message.contains(part)) {
+        format!(
+            "cannot read {file}: it was cut off or is of another format, write it anew or name its \
+             --format"
+        )
+    } else {
+        format!("cannot read {file}: {message}")
+    })
 }
 
 fn rows(

@@ -93,6 +93,12 @@ impl<R: Read + Send> CsvReader<R> {
             }
             None => names.clone().unwrap_or_default(),
         };
+        // A return within the first line ends it for whom wrote the file.
+        if found.iter().any(|text| text.contains('\r')) && reader.dialect.header {
+            let reason = "the lines end with a carriage return alone, which is not read; make them \
+                          end with a line feed, as in tr '\\r' '\\n' < old.csv > new.csv";
+            return Err(reader.error(1, reason));
+        }
         let width = found.len();
         if reader.dialect.header {
             reader.names = found;

@@ -43,16 +43,31 @@ pub async fn run(args: ImportArgs) -> ExitCode {
     }
 }
 
-/// Cancelled by Ctrl-C.
+/// Cancelled by Ctrl-C, and when the process is asked to end.
 pub fn interrupt() -> CancellationToken {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if asked_to_end().await {
             cancelled.cancel();
         }
     });
     token
+}
+
+/// Waits for a signal; false when signals cannot be waited for.
+async fn asked_to_end() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            return tokio::select! {
+                interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
+                terminated = terminated.recv() => terminated.is_some(),
+            };
+        }
+    }
+    tokio::signal::ctrl_c().await.is_ok()
 }
 
 /// What becomes of the table before the first row.
