@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::extension::{EXTENSION_TYPE_NAME_KEY, Json, Uuid};
-use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -205,6 +205,23 @@ impl ColumnType {
             Self::Json => field.with_extension_type(Json::default()),
             _ => field,
         }
+    }
+
+    /// The field of a statement's result with every 16 bytes in it as a UUID: no other value that a
+    /// statement computes has that type, and functions forget that it was one.
+    pub fn with_uuids(field: &Field) -> Field {
+        let inner = |field: &FieldRef| Arc::new(Self::with_uuids(field));
+        let data_type = match field.data_type() {
+            DataType::FixedSizeBinary(UUID_BYTES) => {
+                return field.clone().with_extension_type(Uuid);
+            }
+            DataType::List(item) => DataType::List(inner(item)),
+            DataType::LargeList(item) => DataType::LargeList(inner(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(inner(item), *size),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+            _ => return field.clone(),
+        };
+        field.clone().with_data_type(data_type)
     }
 
     /// The column type that holds the values of an Arrow field; views, large and dictionary
@@ -411,6 +428,20 @@ mod tests {
             let field = Field::new("c", arrow, true);
             assert_eq!(ColumnType::from_arrow(&field).unwrap(), ColumnType::Text);
         }
+    }
+
+    #[test]
+    fn sixteen_bytes_of_a_result_are_a_uuid_also_in_lists_and_structs() {
+        let bytes = || DataType::FixedSizeBinary(UUID_BYTES);
+        let item = Arc::new(Field::new("item", bytes(), true));
+        let of = |data_type| {
+            let field = ColumnType::with_uuids(&Field::new("c", data_type, true));
+            ColumnType::from_arrow(&field).unwrap().to_string()
+        };
+        assert_eq!(of(bytes()), "UUID");
+        assert_eq!(of(DataType::List(Arc::clone(&item))), "UUID[]");
+        assert_eq!(of(DataType::Struct(vec![item].into())), "STRUCT(\"item\" UUID)");
+        assert_eq!(of(DataType::FixedSizeBinary(4)), "BYTES");
     }
 
     #[test]

@@ -11,7 +11,12 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 
+use kalamdb_commons::ColumnType;
+
 use crate::EngineError;
+
+/// What keys of metadata begin with that are for the planner alone.
+const OWN_METADATA: &str = "kalamdb:";
 
 /// The wire schema of a plan whose logical schema is `schema`.
 pub(crate) fn of_plan(schema: &DFSchema) -> SchemaRef {
@@ -20,8 +25,11 @@ pub(crate) fn of_plan(schema: &DFSchema) -> SchemaRef {
 }
 
 fn plain_field(field: &Field) -> Field {
-    Field::new(field.name(), plain_type(field.data_type()), field.is_nullable())
-        .with_metadata(field.metadata().clone())
+    let mut metadata = field.metadata().clone();
+    metadata.retain(|key, _| !key.starts_with(OWN_METADATA));
+    let plain = Field::new(field.name(), plain_type(field.data_type()), field.is_nullable())
+        .with_metadata(metadata);
+    ColumnType::with_uuids(&plain)
 }
 
 fn plain_ref(field: &FieldRef) -> FieldRef {
@@ -105,6 +113,12 @@ mod tests {
         for (from, to) in cases {
             assert_eq!(plain_type(&from), to);
         }
+    }
+
+    #[test]
+    fn sixteen_bytes_are_a_uuid() {
+        let field = plain_field(&Field::new("v", DataType::FixedSizeBinary(16), true));
+        assert_eq!(ColumnType::from_arrow(&field), Ok(ColumnType::Uuid));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::tree_node::TreeNode;
@@ -20,7 +20,7 @@ use kalamdb_sql::{
 use parking_lot::Mutex;
 
 use crate::TablesError;
-use crate::functions::SESSION_VALUES;
+use crate::functions::{SESSION_VALUES, is_told, texts};
 use crate::plain_words::in_sql_types;
 use crate::planner::{Names, PlanContext};
 
@@ -243,17 +243,26 @@ impl TableChecks {
     }
 }
 
+/// The value as it is spelled in a statement, without its quotes.
+fn shown_value(column: &ArrayRef, row: usize) -> Option<String> {
+    if column.is_valid(row) && is_told(column.data_type()) {
+        let text = texts(&column.slice(row, 1)).ok()?;
+        return Some(text.value(0).to_owned());
+    }
+    let options = FormatOptions::default().with_null("NULL");
+    let formatter = ArrayFormatter::try_new(column, &options).ok()?;
+    Some(formatter.value(row).to_string())
+}
+
 /// `a = 1, b = x`: what a row has in the columns a check uses.
 fn values_of(check: &TableCheck, batch: &RecordBatch, row: usize) -> String {
     let mut positions: Vec<usize> =
         collect_columns(&check.expr).iter().map(|column| column.index()).collect();
     positions.sort_unstable();
-    let options = FormatOptions::default().with_null("NULL");
     let shown = positions.into_iter().filter_map(|position| {
         let (field, column) =
             (batch.schema_ref().fields().get(position)?, batch.columns().get(position)?);
-        let formatter = ArrayFormatter::try_new(column, &options).ok()?;
-        let text = formatter.value(row).to_string();
+        let text = shown_value(column, row)?;
         let text = match text.char_indices().nth(SHOWN_CHARS_MAX) {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,

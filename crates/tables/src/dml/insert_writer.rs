@@ -14,6 +14,7 @@ use super::assign::AssignColumn;
 use super::checks::TableChecks;
 use super::upsert::OrderedChanges;
 use crate::TablesError;
+use crate::functions::{is_told, texts};
 
 /// Keys looked up in one call.
 pub(super) const LOOKUP_KEYS_MAX: usize = 8192;
@@ -213,9 +214,14 @@ impl InsertWriter {
         let options = FormatOptions::default();
         let mut parts = Vec::with_capacity(positions.len());
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            let formatter = ArrayFormatter::try_new(column, &options)
-                .map_err(|error| TablesError::Internal { reason: error.to_string() })?;
-            parts.push(format!("{} = {}", field.name(), formatter.value(0)));
+            let shown = match column.data_type() {
+                of if is_told(of) => texts(column).map(|text| text.value(0).to_owned()),
+                _ => ArrayFormatter::try_new(column, &options)
+                    .map(|formatter| formatter.value(0).to_string()),
+            };
+            let shown =
+                shown.map_err(|error| TablesError::Internal { reason: error.to_string() })?;
+            parts.push(format!("{} = {shown}", field.name()));
         }
         Ok(format!("({})", parts.join(", ")))
     }

@@ -43,7 +43,8 @@ impl ScalarUDFImpl for TypeOf {
         let [field] = args.arg_fields.as_slice() else {
             return Err(DataFusionError::Internal(String::from("typeof takes one argument")));
         };
-        let name = match (field.data_type(), ColumnType::from_arrow(field)) {
+        let column_type = ColumnType::from_arrow(&ColumnType::with_uuids(field));
+        let name = match (field.data_type(), column_type) {
             (DataType::Null, _) => String::from("NULL"),
             (_, Ok(column_type)) => column_type.to_string(),
             (other, Err(_)) => other.to_string(),

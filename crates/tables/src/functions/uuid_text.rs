@@ -41,6 +41,13 @@ pub(crate) fn json_of_text() -> ScalarUDF {
     })
 }
 
+/// `json_kept(text)`: text that is JSON already, as JSON. No statement needs to call it.
+pub(crate) fn json_kept() -> ScalarUDF {
+    ScalarUDF::new_from_impl(JsonKept {
+        signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable),
+    })
+}
+
 /// `bytes_of_text(text)`: the bytes that `\x00ff` spells, else those of the text itself. No
 /// statement needs to call it.
 pub(crate) fn bytes_of_text() -> ScalarUDF {
@@ -91,5 +98,36 @@ impl ScalarUDFImpl for TextCast {
         } else {
             ColumnarValue::Array(converted)
         })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct JsonKept {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for JsonKept {
+    fn name(&self) -> &str {
+        "json_kept"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(ColumnType::Json.to_field(self.name(), nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        args.args
+            .into_iter()
+            .next()
+            .ok_or_else(|| DataFusionError::Internal(String::from("json_kept takes one argument")))
     }
 }

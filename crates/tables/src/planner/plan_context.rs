@@ -26,11 +26,12 @@ use super::marked_tables::MarkedTables;
 use super::names::{Names, Resolved, table_name};
 use super::several_columns::{self, SeveralColumns};
 use super::type_planner::ColumnTypes;
+use super::uuid_text::UuidOperators;
 use super::wide_scopes::widen_scopes;
 use super::{
     counted_sets, exact_numbers, frame_parameters, function_forms, grouped_positions, merged_joins,
-    order_names, result_names, row_values, series, table_functions, unknown_functions, unnested,
-    value_rows,
+    order_names, result_names, row_values, series, spelled_uuids, table_functions,
+    unknown_functions, unnested, value_rows,
 };
 use crate::TablesError;
 use crate::functions::{SESSION_VALUES, session_value};
@@ -41,6 +42,7 @@ pub(crate) struct PlanContext<'a> {
     pub(super) state: &'a SessionState,
     pub(super) names: Names,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
     type_planner: Arc<dyn TypePlanner>,
 }
 
@@ -49,7 +51,10 @@ impl<'a> PlanContext<'a> {
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(MarkedTables::new(names.clone())), Arc::new(SeveralColumns)];
         relation_planners.extend(state.relation_planners().iter().cloned());
-        Self { state, names, relation_planners, type_planner: Arc::new(ColumnTypes) }
+        let mut expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(UuidOperators)];
+        expr_planners.extend(state.expr_planners().iter().cloned());
+        let type_planner = Arc::new(ColumnTypes);
+        Self { state, names, relation_planners, expr_planners, type_planner }
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -58,6 +63,13 @@ impl<'a> PlanContext<'a> {
 
     /// Plans a query as it was written.
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
+        self.plan_ordered(query).or_else(|error| {
+            let spelled = spelled_uuids::cast(query);
+            spelled.and_then(|query| self.plan_ordered(&query).ok()).ok_or(error)
+        })
+    }
+
+    fn plan_ordered(&self, query: &ast::Query) -> Result<LogicalPlan> {
         if let Some((query, renamed)) = order_names::rename(query)
             && let Ok(plan) = self.plan_named(&query)
         {
@@ -203,7 +215,7 @@ impl ContextProvider for PlanContext<'_> {
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        self.state.expr_planners()
+        &self.expr_planners
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringBuilder, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, StringBuilder, StructArray, new_null_array,
+};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -15,6 +17,7 @@ use datafusion::logical_expr::{
 use kalamdb_commons::ColumnType;
 
 use super::read::{is_text, wrong};
+use crate::functions::texts;
 
 /// What is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,19 +31,25 @@ enum Makes {
 }
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let made = |makes, name, alias: Option<&str>| {
-        ScalarUDF::new_from_impl(Build {
-            makes,
-            name,
-            aliases: alias.into_iter().map(str::to_owned).collect(),
-            signature: Signature::user_defined(Volatility::Immutable),
-        })
-    };
     vec![
-        made(Makes::Value, "to_json", None),
+        to_json(),
         made(Makes::Array, "json_build_array", Some("json_array")),
         made(Makes::Object, "json_build_object", Some("json_object")),
     ]
+}
+
+/// `to_json(x)`: the value as JSON.
+pub(crate) fn to_json() -> ScalarUDF {
+    made(Makes::Value, "to_json", None)
+}
+
+fn made(makes: Makes, name: &'static str, alias: Option<&str>) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Build {
+        makes,
+        name,
+        aliases: alias.into_iter().map(str::to_owned).collect(),
+        signature: Signature::user_defined(Volatility::Immutable),
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -188,7 +197,8 @@ fn write_all(
     }
 }
 
-/// The values in a type that can be written: numbers keep theirs, DECIMALs their digits.
+/// The values in a type that can be written: numbers keep theirs, DECIMALs their digits; UUIDs and
+/// BYTES are their texts, in lists and structs, too.
 fn plain(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::Utf8View
@@ -196,6 +206,23 @@ fn plain(values: &ArrayRef) -> Result<ArrayRef> {
         | DataType::Interval(_)
         | DataType::Duration(_) => cast(values, &DataType::Utf8)?,
         DataType::Null => new_null_array(&DataType::Utf8, values.len()),
+        of if of.is_binary() => Arc::new(texts(values)?),
+        DataType::List(item) => {
+            let (_, offsets, items, nulls) = values.as_list::<i32>().clone().into_parts();
+            let items = plain(&items)?;
+            let item = Arc::new(Field::new(item.name(), items.data_type().clone(), true));
+            Arc::new(ListArray::try_new(item, offsets, items, nulls)?)
+        }
+        DataType::Struct(_) => {
+            let (fields, columns, nulls) = values.as_struct().clone().into_parts();
+            let columns = columns.iter().map(plain).collect::<Result<Vec<_>>>()?;
+            let fields = fields
+                .iter()
+                .zip(&columns)
+                .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
+            let fields: Fields = fields.collect();
+            Arc::new(StructArray::try_new_with_length(fields, columns, nulls, values.len())?)
+        }
         _ => Arc::clone(values),
     })
 }

@@ -12,6 +12,7 @@ mod scan;
 
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use self::build::to_json;
 pub(crate) use self::path::{PATH_STEPS, WRONG_PATH, steps_of_path};
 
 /// All of them.
