@@ -47,6 +47,7 @@ sql_states! {
     InvalidRegularExpression "2201B" "a regular expression that cannot be read",
     InvalidLimit "2201W" "a LIMIT or OFFSET that is negative or no number",
     InvalidParameterValue "22023" "an argument, option or setting with a value it does not take",
+    InvalidEscape "22025" "an escape that is not one character",
     InvalidText "22P02" "a text that is no value of the type",
     Constraint "23000" "another constraint is violated",
     NotNull "23502" "NULL in a column that is NOT NULL",

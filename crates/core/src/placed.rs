@@ -62,7 +62,6 @@ impl Engine {
         let aggregate = state.aggregate_functions().keys();
         let table = state.table_functions().keys();
         let mut known: Vec<&str> = scalar
-            .chain(aggregate)
             .chain(table)
             .chain(state.window_functions().keys())
             .map(String::as_str)
@@ -71,6 +70,11 @@ impl Engine {
             known.push(name);
         }
         known.sort_unstable();
+        // Of several as near the first is taken: `cout` is rather count than cot.
+        let mut common: Vec<&str> = aggregate.map(String::as_str).collect();
+        common.sort_unstable();
+        common.append(&mut known);
+        let known = common;
         match nearest(name, known) {
             Some(meant) => error.and(&format!(", did you mean '{meant}'?")),
             None => error,
