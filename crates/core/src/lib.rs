@@ -45,6 +45,7 @@ mod membership;
 mod messages;
 mod metadata;
 mod mixed_types;
+mod moving_frames;
 mod nullable_subqueries;
 mod optimize;
 mod overflow;

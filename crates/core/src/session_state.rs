@@ -27,6 +27,7 @@ use kalamdb_commons::limits::BATCH_ROWS;
 use crate::grouping_sets::GroupingSets;
 use crate::membership::Membership;
 use crate::mixed_types::MixedTypes;
+use crate::moving_frames::MovingFrames;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
 use crate::real_keys::RealKeys;
@@ -84,6 +85,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(TruthTests));
     rules.push(Arc::new(RealKeys));
+    rules.push(Arc::new(MovingFrames));
     rules
 }
 
