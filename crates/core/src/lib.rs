@@ -56,6 +56,7 @@ mod placed;
 mod prepare;
 mod prepared;
 mod query;
+mod range_frames;
 mod real_keys;
 mod rounded_casts;
 mod runtime;

@@ -30,6 +30,7 @@ use crate::mixed_types::MixedTypes;
 use crate::moving_frames::MovingFrames;
 use crate::nullable_subqueries::NullableSubqueries;
 use crate::overflow::{CheckedArithmetic, checked_sum};
+use crate::range_frames::RangeFrames;
 use crate::real_keys::RealKeys;
 use crate::rounded_casts::{RoundedCasts, WrittenCasts};
 use crate::session::DEFAULT_NAMESPACE;
@@ -76,6 +77,7 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let types = types.unwrap_or(0);
     rules.insert(types, Arc::new(WrittenCasts));
     rules.insert(types, Arc::new(MixedTypes));
+    rules.insert(types, Arc::new(RangeFrames));
     rules.insert(types, Arc::new(GroupingSets));
     rules.push(Arc::new(RoundedCasts));
     rules.push(Arc::new(TextCasts));
