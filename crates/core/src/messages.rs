@@ -98,6 +98,9 @@ pub(crate) fn of_ours(error: &TablesError) -> Said {
     let subject = match error {
         TablesError::Sql(inner) => inner.subject(),
         TablesError::BadValue { value, .. } => Some(Sought::Value(value.clone())),
+        TablesError::InvalidStatement { reason } if reason.contains(" of VALUES has ") => {
+            Some(Sought::Words(vec![String::from("VALUES")]))
+        }
         TablesError::InvalidStatement { reason } => reason
             .strip_prefix("column ")
             .and_then(|rest| rest.split(' ').next())

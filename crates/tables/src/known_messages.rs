@@ -45,7 +45,7 @@ pub(crate) const KNOWN: &[(&str, SqlState, &str, About)] = &[
     ("Unable to parse date from {}, {}, {}", DatetimeOverflow, "there is no date of year {0}, month {1} and day {2}", Nothing),
     ("NTILE requires a positive integer{}", InvalidParameterValue, "ntile takes a number of groups of at least 1", Word("ntile")),
     ("the sum {} is out of range of {}", NumericOutOfRange, "the sum {0} is out of range of {1}", Nothing),
-    ("Invalid escape character in LIKE expression. Expected a single character wrapped with single quotes, got {}", InvalidEscape, "the escape character of LIKE is one character, not {0}", Word("escape")),
+    ("Slice subscript requires {} bound", FeatureNotSupported, "a slice names both its ends, from 1 or, from the end, from -1: a[1:-1] is all of it", Nothing),
     ("Date out of range", DatetimeOverflow, "date out of range, dates have the years 1 to 9999", Nothing),
     ("Timestamp out of range", DatetimeOverflow, "timestamp out of range", Nothing),
     ("regex parse error: {} ^ error: {}", InvalidRegularExpression, "the regular expression {0} cannot be read: {1}", Nothing),

@@ -8,7 +8,7 @@ use kalamdb_commons::limits::TABLE_COLUMNS_MAX;
 use kalamdb_commons::{ColumnType, SqlState, TableDefinition, TableOptions, TableType};
 
 use crate::TableName;
-use crate::error::{ObjectKind, SqlError};
+use crate::error::{ObjectKind, Position, SqlError};
 use crate::parse::column_types::declared_type;
 use crate::parse::constraints::{Constraints, check_constraints, constraint_name, refuse_others};
 use crate::parse::create_table_as::{Head, create_table_as, create_table_like, takes_query};
@@ -185,7 +185,9 @@ fn set_primary_key(body: &mut Body, columns: Vec<String>) -> Result<(), SqlError
 
 fn column(reader: &mut Reader<'_>, body: &mut Body) -> Result<(), SqlError> {
     let name = reader.name("a column name")?;
-    let (column_type, length_max, mut column_default) = column_type_and_default(reader)?;
+    let position = reader.position();
+    let (column_type, length_max, mut column_default) =
+        column_type_and_default(reader).map_err(|error| of_column(error, &name, position))?;
     let mut column = NewColumn {
         nullable: column_default.is_none(),
         length_max,
@@ -268,6 +270,17 @@ const SERIAL_DEFAULT: &str = "SNOWFLAKE_ID()";
 /// A type with its greatest length; SERIAL brings its default along.
 fn column_type_and_default(
     reader: &mut Reader<'_>,
+/// The error with its place and the column, when it is about a type alone.
+fn of_column(error: SqlError, name: &str, position: Option<Position>) -> SqlError {
+    match error {
+        SqlError::Type(of_type) => {
+            let message = format!("column {}: {of_type}", quote_name(name));
+            SqlError::coded(SqlState::InvalidTableDefinition, message).at(position)
+        }
+        other => other,
+    }
+}
+
 ) -> Result<(ColumnType, Option<u32>, Option<String>), SqlError> {
     if ["SERIAL", "BIGSERIAL", "SERIAL8"].iter().any(|word| reader.eat_word(word)) {
         return Ok((ColumnType::Int64, None, Some(SERIAL_DEFAULT.to_owned())));

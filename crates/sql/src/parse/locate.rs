@@ -40,6 +40,17 @@ fn from_start(place: Position, start: Position) -> Position {
     Position { line: place.line + start.line - 1, column }
 }
 
+/// Whether the number, with the sign before it, is the value.
+fn is_number(tokens: &[TokenWithSpan], at: usize, digits: &str, value: &str) -> bool {
+    match value.strip_prefix('-') {
+        Some(unsigned) => {
+            digits == unsigned
+                && at.checked_sub(1).and_then(|at| token(tokens, at)) == Some(&Token::Minus)
+        }
+        None => digits == value,
+    }
+}
+
 fn places(tokens: &[TokenWithSpan], sought: &Sought) -> Vec<Position> {
     let found = |matches: &dyn Fn(usize) -> bool| -> Vec<usize> {
         (0..tokens.len()).filter(|at| matches(*at)).collect()
@@ -66,7 +77,8 @@ fn places(tokens: &[TokenWithSpan], sought: &Sought) -> Vec<Position> {
         }),
         Sought::Value(value) => found(&|at| {
             token(tokens, at).is_some_and(|token| match token {
-                Token::SingleQuotedString(_) | Token::Number(..) => token.to_string() == *value,
+                Token::SingleQuotedString(_) => token.to_string() == *value,
+                Token::Number(digits, _) => is_number(tokens, at, digits, value),
                 _ => false,
             })
         }),

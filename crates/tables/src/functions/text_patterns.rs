@@ -50,7 +50,7 @@ impl Pattern {
         let mut escapes = escape.chars();
         let (escape, None) = (escapes.next(), escapes.next()) else {
             return Err(coded(
-                SqlState::DataException,
+                SqlState::InvalidEscape,
                 "the text after ESCAPE has more than one character, write one or none",
             ));
         };
