@@ -76,6 +76,11 @@ impl Engine {
         common.append(&mut known);
         let known = common;
         match nearest(name, known) {
+            // It is there, but makes no rows.
+            Some(meant) if meant == name.as_str() => {
+                let advice = format!(", {name}(…) is a value, call it in the select list");
+                error.and(&advice)
+            }
             Some(meant) => error.and(&format!(", did you mean '{meant}'?")),
             None => error,
         }

@@ -115,7 +115,7 @@ const MIN_BY: &str = "first_value($1 ORDER BY $2 ASC NULLS LAST) \
                       FILTER (WHERE $1 IS NOT NULL AND $2 IS NOT NULL)";
 
 /// Functions of other systems that are not there, and what to use.
-const ABSENT: [(&str, &str); 20] = [
+const ABSENT: [(&str, &str); 23] = [
     ("age", "subtract the timestamps, or use date_diff('day', a, b)"),
     ("columns", "name the columns"),
     ("currval", "INSERT … RETURNING tells the id of a new row"),
@@ -130,12 +130,15 @@ const ABSENT: [(&str, &str); 20] = [
     ("percentile_disc", "use percentile_cont(…) or approx_percentile_cont(…)"),
     ("pg_sleep", "nothing waits on purpose here"),
     ("printf", "join texts with || or concat(…), numbers become text by CAST"),
+    ("quote_ident", "write '\"' || replace(name, '\"', '\"\"') || '\"'"),
     ("regexp_matches", "use regexp_like(text, pattern) or regexp_match(text, pattern)"),
     ("read_csv", "SQL reaches no files, use kalamdb import"),
     ("read_json", "SQL reaches no files, use kalamdb import"),
     ("read_parquet", "SQL reaches no files, use kalamdb import"),
     ("sleep", "nothing waits on purpose here"),
     ("struct_pack", "write {'name': value}"),
+    ("to_number", "use CAST(replace(text, ',', '') AS DECIMAL(18, 2))"),
+    ("width_bucket", "use CAST(floor((x - low) / (high - low) * count) AS BIGINT) + 1 in a CASE"),
 ];
 
 /// Parsed forms by name and number of arguments.
@@ -166,7 +169,17 @@ pub(super) fn write_out<N: VisitMut>(node: &mut N) -> Result<()> {
 /// Names that are written out, for suggestions.
 pub fn other_function_names() -> impl Iterator<Item = &'static str> {
     let written_out = WRITTEN_OUT.iter().map(|(name, ..)| *name);
-    let own = ["date_diff", "datediff"];
+    let own = [
+        "date_diff",
+        "datediff",
+        "isinf",
+        "localtime",
+        "localtimestamp",
+        "make_interval",
+        "make_timestamp",
+        "quote_literal",
+        "time_bucket",
+    ];
     OTHER_NAMES.iter().map(|(name, _)| *name).chain(written_out).chain(own)
 }
 
@@ -213,6 +226,10 @@ fn written(expr: &mut Expr) -> Result<Option<Expr>, TablesError> {
             Ok(Some(call(name, arguments)))
         }
         Expr::Interval(interval) => super::interval_texts::written(interval),
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            super::open_slices::write_out(access_chain);
+            Ok(None)
+        }
         Expr::Function(function) => of_function(function),
         _ => Ok(None),
     }

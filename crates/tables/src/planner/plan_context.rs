@@ -29,9 +29,9 @@ use super::type_planner::ColumnTypes;
 use super::uuid_text::UuidOperators;
 use super::wide_scopes::widen_scopes;
 use super::{
-    counted_sets, exact_numbers, frame_parameters, function_forms, grouped_positions, merged_joins,
-    order_names, result_names, row_values, series, spelled_uuids, table_functions,
-    unknown_functions, unnested, value_rows,
+    counted_sets, exact_numbers, expression_forms, frame_parameters, function_forms,
+    grouped_positions, merged_joins, order_names, result_names, row_values, series, spelled_uuids,
+    table_functions, unknown_functions, unnested, value_rows,
 };
 use crate::TablesError;
 use crate::functions::{SESSION_VALUES, session_value};
@@ -102,6 +102,7 @@ impl<'a> PlanContext<'a> {
     }
 
     fn plan_forms(&self, mut query: ast::Query) -> Result<LogicalPlan> {
+        super::order_keys::rewrite(&mut query);
         super::table_wildcards::complete(&mut query)?;
         row_values::rewrite(&mut query)?;
         value_rows::rewrite(&mut query);
@@ -109,9 +110,11 @@ impl<'a> PlanContext<'a> {
         grouped_positions::resolve(self.state, &mut query)?;
         super::ordered_sets::rewrite(&mut query)?;
         several_columns::rewrite(&mut query)?;
+        expression_forms::write_out(&mut query)?;
         function_forms::write_out(&mut query)?;
         exact_numbers::mark(&mut query)?;
         merged_joins::write_out(self, &mut query)?;
+        super::replaced_columns::check(self, &mut query)?;
         widen_scopes(self, &mut query)?;
         let plan = counted_sets::number(self.plan_prepared(query)?)?;
         let plan = super::correlated_subqueries::rewrite(super::uuid_text::rewrite(plan)?)?;
@@ -128,6 +131,7 @@ impl<'a> PlanContext<'a> {
 
     /// Plans an expression that stands on its own: one of VALUES, a DEFAULT.
     pub(crate) fn plan_expression(&self, mut expression: ast::Expr) -> Result<Expr> {
+        expression_forms::write_out(&mut expression)?;
         function_forms::write_out(&mut expression)?;
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();
@@ -144,6 +148,7 @@ impl<'a> PlanContext<'a> {
         mut expression: ast::Expr,
         schema: &DFSchemaRef,
     ) -> Result<LogicalPlan> {
+        expression_forms::write_out(&mut expression)?;
         function_forms::write_out(&mut expression)?;
         exact_numbers::mark(&mut expression)?;
         let mut context = PlannerContext::new();

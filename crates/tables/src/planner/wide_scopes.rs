@@ -181,7 +181,7 @@ fn take_replacements(item: SelectItem) -> (SelectItem, Vec<(String, Expr)>) {
 }
 
 /// `scope` with nothing but its shape left.
-fn bare_select(scope: &Select) -> Select {
+pub(super) fn bare_select(scope: &Select) -> Select {
     let mut select = scope.clone();
     select.distinct = None;
     select.exclude = None;
