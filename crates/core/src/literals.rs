@@ -16,7 +16,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
 };
-use kalamdb_tables::exact_decimal;
+use kalamdb_tables::{exact_decimal, text_cast};
 
 /// The plan with its literals fitted. Names in it stay as they are.
 pub(crate) fn fit(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
@@ -166,12 +166,18 @@ const WHOLE_MIN: f64 = 1e15;
 /// The moment that a text spells: of type `wanted` if that holds it, else to the microsecond.
 fn moment_beside(text: &ScalarValue, wanted: &DataType) -> Option<ScalarValue> {
     let DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone) = wanted else {
-        return text.cast_to(wanted).ok();
+        return spelled(text, wanted);
     };
-    let fine = text.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone())).ok()?;
+    let fine = spelled(text, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
     let held = fine.cast_to(wanted).ok()?;
     let same = held.cast_to(&fine.data_type()).is_ok_and(|same| same == fine);
     Some(if same { held } else { fine })
+}
+
+/// The moment that a text spells.
+fn spelled(text: &ScalarValue, wanted: &DataType) -> Option<ScalarValue> {
+    let read = text_cast(&text.to_array().ok()?, wanted, false).ok()?;
+    ScalarValue::try_from_array(&read, 0).ok()
 }
 
 /// A number: `unscaled` / 10^`scale`.

@@ -14,8 +14,9 @@ use kalamdb_commons::{ColumnDefinition, ColumnType, TableDefinition};
 use kalamdb_sql::NewColumn;
 
 use super::rounded::{loses_fraction, rounded_cast};
-use super::{nested_values, spelled_values, years};
+use super::{moment_texts, nested_values, spelled_values, years};
 use crate::TablesError;
+use crate::functions::{is_told, texts};
 use crate::plain_words::plain_words;
 
 /// Characters of a value an error message shows.
@@ -246,6 +247,9 @@ pub(crate) fn convert(
         ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => {
             spelled_values::uuid_texts(values)
         }
+        // BYTES are the text that they are.
+        ColumnType::Text if is_told(from) && !from.is_binary() => Ok(Arc::new(texts(values)?)),
+        ColumnType::Uuid if from.is_binary() => spelled_values::uuids_of_bytes(values, safe),
         ColumnType::Bytes if is_text(from) => {
             let text: ArrayRef = cast(values, &DataType::Utf8)?;
             spelled_values::bytes_of_texts(text.as_string::<i32>(), safe)
@@ -268,6 +272,12 @@ pub(crate) fn convert(
         ColumnType::Float32 if from.is_numeric() || is_text(from) => {
             let wide: ArrayRef = cast_with_options(values, &DataType::Float64, &options)?;
             narrowed(wide.as_primitive::<Float64Type>(), safe)
+        }
+        ColumnType::Timestamp { .. } if is_text(from) => {
+            let texts: ArrayRef = cast(values, &DataType::Utf8)?;
+            let zoned = matches!(to, DataType::Timestamp(_, Some(_)));
+            let texts = moment_texts::for_arrow(texts.as_string::<i32>(), zoned);
+            years::checked(cast_with_options(&texts, &to, &options)?, safe)
         }
         ColumnType::Date | ColumnType::Timestamp { .. } if can_cast_types(from, &to) => {
             years::checked(cast_with_options(values, &to, &options)?, safe)

@@ -33,6 +33,7 @@ mod merge_scope;
 mod merge_sink;
 mod merge_stages;
 mod merge_writer;
+mod moment_texts;
 mod nested_values;
 mod rounded;
 mod set_returning;

@@ -1,5 +1,5 @@
 //! Casts of text that Arrow reads otherwise than SQL: of a bare number it makes months, or
-//! microseconds since midnight.
+//! microseconds since midnight; TIMESTAMPs it reads with seconds only, and in zones.
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
@@ -15,7 +15,9 @@ pub fn reads_text(from: &DataType, to: &DataType) -> bool {
     is_text(item_of(from))
         && matches!(
             item_of(to),
-            DataType::Interval(_) | DataType::Time64(TimeUnit::Microsecond)
+            DataType::Interval(_)
+                | DataType::Time64(TimeUnit::Microsecond)
+                | DataType::Timestamp(..)
         )
 }
 
