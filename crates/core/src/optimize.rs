@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
@@ -41,8 +41,29 @@ pub(crate) fn optimize(
     state: &SessionState,
     of_one_table: &Optimizer,
 ) -> Result<LogicalPlan> {
-    let optimizer = if reads_one_table_only(&plan)? { of_one_table } else { state.optimizer() };
-    optimizer.optimize(plan, state, |_, _| {})
+    if reads_one_table_only(&plan)? {
+        return of_one_table.optimize(plan, state, |_, _| {});
+    }
+    let correlated = names_outer_columns(&plan)?;
+    state.optimizer().optimize(plan, state, |_, _| {}).map_err(|error| match error.find_root() {
+        // The statement is right, it was analyzed: a join in the place of a subquery is not.
+        DataFusionError::SchemaError(..) | DataFusionError::Internal(_) if correlated => {
+            DataFusionError::NotImplemented(String::from(
+                "a subquery that names columns of the outer query in this way is not supported, \
+                 write a join instead",
+            ))
+        }
+        _ => error,
+    })
+}
+
+fn names_outer_columns(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found = found || node.contains_outer_reference();
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 fn reads_one_table_only(plan: &LogicalPlan) -> Result<bool> {

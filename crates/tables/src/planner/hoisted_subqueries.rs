@@ -45,7 +45,8 @@ fn has_subquery(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(is_correlated(expr))).unwrap_or(false)
 }
 
-fn is_correlated(expr: &Expr) -> bool {
+/// Whether it is a subquery that names columns of the query around it.
+pub(super) fn is_correlated(expr: &Expr) -> bool {
     plan_of(expr).is_some_and(names_outer)
 }
 

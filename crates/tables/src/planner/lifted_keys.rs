@@ -341,7 +341,7 @@ fn partitioned(function: Expr, inner: &Keyed) -> Result<Expr> {
         .data()
 }
 
-pub(super) fn is_subquery(expr: &Expr) -> bool {
+fn is_subquery(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_)

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::correlated_subqueries::of_plan;
-use super::lifted_keys::is_subquery;
+use super::hoisted_subqueries::is_correlated;
 
 /// What the number of rows is called where it is counted only to know that there is a row.
 const ROWS: &str = "__rows_of_subquery";
@@ -72,7 +72,7 @@ impl OneRow {
     /// An expression over the row as one over the aggregates.
     fn put_into(&self, expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         // The columns a subquery names in here would stay as they are.
-        if expr.exists(|expr| Ok(is_subquery(expr))).unwrap_or(true) {
+        if expr.exists(|expr| Ok(is_correlated(expr))).unwrap_or(true) {
             return None;
         }
         let expr = expr.clone().transform_down(|expr| match &expr {
