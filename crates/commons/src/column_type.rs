@@ -141,7 +141,7 @@ pub enum ColumnType {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TypeError {
     /// No column type holds values of this Arrow type.
-    #[error("a column cannot hold the arrow type {arrow_type}")]
+    #[error("no column holds values of the type {arrow_type}, make them JSON or lists of STRUCTs")]
     NotStorable {
         /// The Arrow type's name.
         arrow_type: String,
@@ -231,7 +231,14 @@ impl ColumnType {
     }
 
     fn from_arrow_at(field: &Field, depth: usize) -> Result<Self, TypeError> {
-        let refused = || TypeError::NotStorable { arrow_type: field.data_type().to_string() };
+        let refused = || {
+            let arrow_type = match field.data_type() {
+                DataType::Map(..) => String::from("MAP"),
+                DataType::Union(..) => String::from("UNION"),
+                other => other.to_string(),
+            };
+            TypeError::NotStorable { arrow_type }
+        };
         if depth > TYPE_DEPTH_MAX {
             return Err(refused());
         }

@@ -51,6 +51,11 @@ impl Constraints {
         self.checks.is_empty() && self.uniques.is_empty()
     }
 
+    /// Whether one is UNIQUE.
+    pub(crate) fn has_unique(&self) -> bool {
+        !self.uniques.is_empty()
+    }
+
     /// UNIQUE over these columns.
     pub(crate) fn unique(&mut self, columns: Vec<String>, position: Option<Position>) {
         self.uniques.push((columns, position));

@@ -255,9 +255,15 @@ pub(crate) fn added_column(reader: &mut Reader<'_>) -> Result<NewColumn, SqlErro
              SELECT",
         );
     }
+    if body.constraints.has_unique() {
+        return refused(
+            "ADD COLUMN … UNIQUE",
+            "only the primary key is unique, and it is given when the table is created",
+        );
+    }
     if !body.constraints.is_empty() {
         return refused(
-            "ADD COLUMN with UNIQUE or CHECK",
+            "ADD COLUMN with CHECK",
             "add the column first, then ALTER TABLE … ADD CHECK (…)",
         );
     }

@@ -130,6 +130,9 @@ pub(super) fn embeddings(
 ) -> Result<ArrayRef, ArrowError> {
     let to = target.to_arrow();
     let options = CastOptions { safe, ..CastOptions::default() };
+    if !safe && let Some(length) = other_length(values, dimensions) {
+        return Err(ArrowError::ParseError(format!("it has {length} numbers, not {dimensions}")));
+    }
     match values.data_type() {
         from if *from == to => Ok(Arc::clone(values)),
         from if is_text(from) => read_embeddings(values, dimensions, safe),
@@ -148,6 +151,25 @@ pub(super) fn embeddings(
             cast_with_options(&reals, &to, &options)
         }
         from => Err(advised(from, target, "write it as [0.1, 0.2]")),
+    }
+}
+
+/// The length of the first list that has another than `dimensions`.
+fn other_length(values: &ArrayRef, dimensions: u32) -> Option<usize> {
+    let wanted = dimensions as usize;
+    match values.data_type() {
+        DataType::List(_) => {
+            let lists = values.as_list::<i32>();
+            lists.iter().flatten().map(|list| list.len()).find(|length| *length != wanted)
+        }
+        DataType::LargeList(_) => {
+            let lists = values.as_list::<i64>();
+            lists.iter().flatten().map(|list| list.len()).find(|length| *length != wanted)
+        }
+        DataType::FixedSizeList(_, length) => {
+            usize::try_from(*length).ok().filter(|length| *length != wanted)
+        }
+        _ => None,
     }
 }
 

@@ -74,6 +74,26 @@ fn bytes_of_hex(digits: &str) -> Option<Vec<u8>> {
     if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
+/// The UUIDs that have these 16 bytes.
+pub(super) fn uuids_of_bytes(values: &ArrayRef, safe: bool) -> Result<ArrayRef, ArrowError> {
+    let bytes = cast(values, &DataType::Binary)?;
+    let bytes = bytes.as_binary::<i32>();
+    let mut uuids = FixedSizeBinaryBuilder::with_capacity(bytes.len(), 16);
+    for value in bytes {
+        match value {
+            Some(value) if value.len() == 16 => uuids.append_value(value)?,
+            Some(value) if !safe => {
+                return Err(ArrowError::CastError(format!(
+                    "a UUID has 16 bytes, not {}",
+                    value.len()
+                )));
+            }
+            _ => uuids.append_null(),
+        }
+    }
+    Ok(Arc::new(uuids.finish()))
+}
+
 /// The UUIDs that the texts are.
 pub(super) fn uuids_of_texts(texts: &StringArray, safe: bool) -> Result<ArrayRef, ArrowError> {
     let mut uuids = FixedSizeBinaryBuilder::with_capacity(texts.len(), 16);

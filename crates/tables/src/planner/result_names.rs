@@ -30,18 +30,26 @@ pub(super) fn of(query: &Query, columns: usize) -> Vec<Option<String>> {
     let Some(first) = items.iter().position(is_wildcard) else {
         // Otherwise one item has become several columns.
         if items.len() == columns {
-            names = items.iter().map(shown_name).collect();
+            names = items.iter().map(result_name).collect();
         }
         return names;
     };
     let last = items.iter().rposition(is_wildcard).unwrap_or(first);
     for (name, item) in names.iter_mut().zip(&items[..first]) {
-        *name = shown_name(item);
+        *name = result_name(item);
     }
     for (name, item) in names.iter_mut().rev().zip(items[last + 1..].iter().rev()) {
-        *name = shown_name(item);
+        *name = result_name(item);
     }
     names
+}
+
+/// The name of an item of the result that has none; a field of a STRUCT has its own.
+fn result_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(stored_name),
+        item => shown_name(item),
+    }
 }
 
 /// Gives the columns of subqueries in FROM and WITH their names; false when there was none to give.
