@@ -78,7 +78,16 @@ impl TableEntry {
             }
         };
         let action = || format!("{verb} {}", describe(self));
-        require(principal, needed, action)
+        let created = definition.created_by == principal.user_id;
+        match require(principal, needed, action) {
+            Err(SqlError::PermissionDenied { user, role, action, advice })
+                if access == Access::Ddl && created && needed == Role::Dba =>
+            {
+                let advice = format!("{advice}, also of who created it: it has the rows of others");
+                Err(SqlError::PermissionDenied { user, role, action, advice })
+            }
+            checked => checked,
+        }
     }
 }
 
