@@ -47,9 +47,11 @@ pub(crate) fn may_infer(plan: &LogicalPlan) -> Result<bool> {
             found = found
                 || expr.exists(|expr| {
                     Ok(match expr {
-                        Expr::BinaryExpr(BinaryExpr { op, right, .. }) => {
+                        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                             matches!(op, Operator::Plus | Operator::Minus)
-                                && matches!(right.as_ref(), Expr::Placeholder(_))
+                                && [left, right]
+                                    .into_iter()
+                                    .any(|side| matches!(side.as_ref(), Expr::Placeholder(_)))
                         }
                         expr => is_untyped(expr),
                     })
@@ -116,6 +118,40 @@ fn infer_expr(expr: Expr, schema: &DFSchema) -> Expr {
     }
 }
 
+fn is_placeholder(expr: &Expr) -> bool {
+    matches!(expr, Expr::Placeholder(_))
+}
+
+fn is_date(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Date32))
+}
+
+/// The expression with that type if it is a parameter, whatever type the engine gave it.
+fn retyped(expr: Expr, data_type: &DataType) -> Expr {
+    match expr {
+        Expr::Placeholder(Placeholder { id, .. }) => of_type(id, data_type.clone()),
+        other => other,
+    }
+}
+
+/// `? + INTERVAL '1 day'`, compared with a date or a moment: the parameter is one.
+fn of_moment(expr: Expr, other: Option<DataType>, schema: &DFSchema) -> Expr {
+    let Some(other @ (DataType::Date32 | DataType::Timestamp(..))) = other else { return expr };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::Plus | Operator::Minus),
+            right,
+        }) if is_placeholder(&left)
+            && matches!(right.get_type(schema), Ok(DataType::Interval(_))) =>
+        {
+            let left = Box::new(retyped(*left, &other));
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+        }
+        other => other,
+    }
+}
+
 fn of_operator(binary: BinaryExpr, schema: &DFSchema) -> Expr {
     let BinaryExpr { left, op, right } = binary;
     let (left, right) = match op {
@@ -136,6 +172,17 @@ fn of_operator(binary: BinaryExpr, schema: &DFSchema) -> Expr {
                 other => other,
             };
             (*left, right)
+        }
+        // What is added to a date are mostly days.
+        Operator::Plus if is_date(&left, schema) && !is_placeholder(&left) => {
+            (*left, retyped(*right, &DataType::Int64))
+        }
+        Operator::Plus if is_date(&right, schema) && !is_placeholder(&right) => {
+            (retyped(*left, &DataType::Int64), *right)
+        }
+        op if op.supports_propagation() => {
+            let (of_left, of_right) = (left.get_type(schema).ok(), right.get_type(schema).ok());
+            (of_moment(*left, of_right, schema), of_moment(*right, of_left, schema))
         }
         _ => (*left, *right),
     };

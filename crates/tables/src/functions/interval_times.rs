@@ -7,12 +7,12 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Field, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
 };
 use arrow::error::ArrowError;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -50,19 +50,36 @@ impl ExprPlanner for IntervalOperators {
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let interval = |side: &Expr| matches!(side.get_type(schema), Ok(of) if of == INTERVAL);
-        let number = |side: &Expr| matches!(side.get_type(schema), Ok(of) if of.is_numeric());
+        let number = |side: &Expr| {
+            is_untyped(side) || matches!(side.get_type(schema), Ok(of) if of.is_numeric())
+        };
         let arguments = if interval(&expr.left) && number(&expr.right) {
-            vec![expr.left, expr.right]
+            vec![expr.left, counted(expr.right)]
         } else if matches!(expr.op, BinaryOperator::Multiply)
             && number(&expr.left)
             && interval(&expr.right)
         {
-            vec![expr.right, expr.left]
+            vec![expr.right, counted(expr.left)]
         } else {
             return Ok(PlannerResult::Original(expr));
         };
         let scaled = ScalarFunction::new_udf(Arc::clone(operator), arguments);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(scaled)))
+    }
+}
+
+fn is_untyped(side: &Expr) -> bool {
+    matches!(side, Expr::Placeholder(Placeholder { field: None, .. }))
+}
+
+/// A parameter that an interval is taken times is a number.
+fn counted(side: Expr) -> Expr {
+    match side {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let field = Field::new(&id, DataType::Float64, true);
+            Expr::Placeholder(Placeholder::new_with_field(id, Some(Arc::new(field))))
+        }
+        other => other,
     }
 }
 
