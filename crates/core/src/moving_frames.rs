@@ -33,7 +33,15 @@ const EXACT: [&str; 3] = ["count", "min", "max"];
 const EXACT_OF_INTEGERS: [&str; 2] = ["sum", "avg"];
 /// Whose partial results are small and are merged as well as values are.
 const MERGED: [&str; 10] = [
-    "sum", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "covar_samp",
+    "sum",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "covar_samp",
     "covar_pop",
 ];
 const MERGED_FAMILIES: [&str; 3] = ["var", "stddev", "regr_"];
@@ -142,8 +150,8 @@ impl AggregateUDFImpl for KeptFrame {
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
         let name = self.inner.name();
-        let is_merged = MERGED.contains(&name)
-            || MERGED_FAMILIES.iter().any(|family| name.starts_with(family));
+        let is_merged =
+            MERGED.contains(&name) || MERGED_FAMILIES.iter().any(|family| name.starts_with(family));
         let merged = is_merged && !args.is_distinct;
         let new = New::of(&self.inner, &args);
         let later = new.accumulator()?;

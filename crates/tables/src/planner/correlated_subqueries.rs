@@ -36,9 +36,8 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
         return Ok(plan);
     }
     let rewriting = Rewriting { numbers: Cell::new(0) };
-    let plan = plan
-        .transform_up_with_subqueries(|node| hoisted(node, &rewriting.numbers))
-        .data()?;
+    let plan =
+        plan.transform_up_with_subqueries(|node| hoisted(node, &rewriting.numbers)).data()?;
     let changed = Cell::new(false);
     plan.transform_up_with_subqueries(|node| {
         let node = rewriting.lateral(node)?;
@@ -74,7 +73,8 @@ fn with_own_schema(node: LogicalPlan) -> Result<LogicalPlan> {
 fn concerned(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found = found || matches!(node, LogicalPlan::Subquery(_)) || node.contains_outer_reference();
+        found =
+            found || matches!(node, LogicalPlan::Subquery(_)) || node.contains_outer_reference();
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
@@ -310,9 +310,7 @@ fn fault(plan: &LogicalPlan, used: Use, aggregated: bool) -> Result<Option<&'sta
             JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => {
                 names_outer(&join.right).then_some("the right side of an outer join or of EXCEPT")
             }
-            JoinType::Right => {
-                names_outer(&join.left).then_some("the left side of an outer join")
-            }
+            JoinType::Right => names_outer(&join.left).then_some("the left side of an outer join"),
             _ => Some("FULL JOIN"),
         },
         LogicalPlan::Filter(filter) if aggregated => {

@@ -58,8 +58,7 @@ pub(super) fn equality(condition: &Expr) -> Option<(&Expr, &Expr)> {
 pub(super) fn compared(inner: &Expr, outer: &Expr, input: &LogicalPlan) -> Option<Expr> {
     let schema = input.schema();
     let (own, other) = (inner.get_type(schema).ok()?, outer.get_type(schema).ok()?);
-    let (common, _) =
-        BinaryTypeCoercer::new(&own, &Operator::Eq, &other).get_input_types().ok()?;
+    let (common, _) = BinaryTypeCoercer::new(&own, &Operator::Eq, &other).get_input_types().ok()?;
     let exact = common == own || (own.is_signed_integer() && common.is_signed_integer());
     Some(if exact { inner.clone() } else { cast(inner.clone(), common) })
 }

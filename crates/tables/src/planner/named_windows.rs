@@ -137,9 +137,8 @@ impl Windows {
             return refused(SqlState::WindowError, message, &name);
         }
         if !spec.order_by.is_empty() && !base.order_by.is_empty() {
-            let message = format!(
-                "window {name} has an ORDER BY, what begins with it cannot have another"
-            );
+            let message =
+                format!("window {name} has an ORDER BY, what begins with it cannot have another");
             return refused(SqlState::WindowError, message, &name);
         }
         if base.window_frame.is_some() {
@@ -160,8 +159,7 @@ impl Windows {
 fn refused<T>(state: SqlState, message: String, name: &Ident) -> Found<T> {
     let start = name.span.start;
     // A token made by a rewrite stands nowhere.
-    let position =
-        (start.line > 0).then_some(Position { line: start.line, column: start.column });
+    let position = (start.line > 0).then_some(Position { line: start.line, column: start.column });
     Found::Break(Box::new(SqlError::Coded { state, message, position }))
 }
 

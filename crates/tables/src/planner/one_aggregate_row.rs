@@ -79,9 +79,7 @@ impl OneRow {
             Expr::Column(column) => {
                 let position = schema.index_of_column(column)?;
                 Ok(match self.columns.get(position) {
-                    Some(value) => {
-                        Transformed::new(value.clone(), true, TreeNodeRecursion::Jump)
-                    }
+                    Some(value) => Transformed::new(value.clone(), true, TreeNodeRecursion::Jump),
                     None => Transformed::no(expr),
                 })
             }
