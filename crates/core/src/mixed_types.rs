@@ -152,14 +152,8 @@ fn settled(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }))
         }
         Expr::Case(case) => of_case(case, schema),
-        Expr::ScalarFunction(ScalarFunction { func, args }) => {
-            let chooses = CHOOSING.contains(&func.name());
-            let common = common(&args.iter().collect::<Vec<_>>(), schema);
-            let args = match common {
-                Some(_) if chooses => all(args, schema)?,
-                Some(Common::Double) => all(args, schema)?,
-                _ => Transformed::no(args),
-            };
+        Expr::ScalarFunction(ScalarFunction { func, args }) if CHOOSING.contains(&func.name()) => {
+            let args = all(args, schema)?;
             Ok(args.update_data(|args| Expr::ScalarFunction(ScalarFunction { func, args })))
         }
         other => Ok(Transformed::no(other)),
