@@ -251,7 +251,8 @@ fn typed(
             let line = batch.lines.get(bad.row).copied().unwrap_or_default();
             let row = rows_before + u64::try_from(bad.row).unwrap_or_default() + 1;
             let advice = match guessed {
-                Some(InferRows::First(rows)) => format!(
+                // It would have been looked at before.
+                Some(InferRows::First(rows)) if row > rows => format!(
                     "; the type was inferred from the first {rows} rows at most, --infer-rows all \
                      looks at every one"
                 ),

@@ -1,6 +1,7 @@
 //! Text becomes values of a column's type: numbers exactly, times as ISO 8601, bytes as
 //! hexadecimal digits, nested values as JSON.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -122,13 +123,32 @@ fn cast(texts: &StringArray, field: &Field) -> Result<ArrayRef, BadValue> {
     if values.null_count() == texts.null_count() {
         return Ok(values);
     }
-    // Numbers with white space around them are numbers.
-    let trimmed: StringArray = texts.iter().map(|text| text.map(str::trim)).collect();
+    // Numbers with white space around them are numbers, times without seconds are times.
+    let timestamps = matches!(field.data_type(), DataType::Timestamp(..));
+    let trimmed: StringArray = texts
+        .iter()
+        .map(|text| {
+            let text = text.map(str::trim)?;
+            Some(if timestamps { with_seconds(text) } else { Cow::Borrowed(text) })
+        })
+        .collect();
     let values = read(&trimmed)?;
     let bad = (0..texts.len()).find(|row| values.is_null(*row) && texts.is_valid(*row));
     match bad {
         Some(row) => Err(BadValue::new(row, texts.value(row), field)),
         None => Ok(values),
+    }
+}
+
+/// `2025-01-01 10:00`, with a zone or without, with the seconds it lacks.
+fn with_seconds(text: &str) -> Cow<'_, str> {
+    const MINUTES_END: usize = "2025-01-01 10:00".len();
+    let is_colon = |at: usize| text.as_bytes().get(at) == Some(&b':');
+    match text.split_at_checked(MINUTES_END) {
+        Some((minutes, zone)) if is_colon(MINUTES_END - 3) && !is_colon(MINUTES_END) => {
+            Cow::Owned(format!("{minutes}:00{zone}"))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 
@@ -193,6 +213,12 @@ mod tests {
         let values = values.as_primitive::<TimestampMicrosecondType>().values().to_vec();
         assert_eq!(values, [-62_135_596_800_000_000, 1_709_209_800_500_000]);
         assert!(read(&[Some("2024-02-30")], DataType::Date32).is_err());
+        let plain = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let texts = [Some("2024-02-29 12:30"), Some("2024-02-29T12:30:00")];
+        let values = read(&texts, plain.clone()).unwrap();
+        let values = values.as_primitive::<TimestampMicrosecondType>();
+        assert_eq!(values.value(0), values.value(1));
+        assert!(read(&[Some("2024-02-29 12:3")], plain).is_err());
     }
 
     #[test]
