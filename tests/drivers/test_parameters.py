@@ -271,3 +271,43 @@ def test_plans_show_what_was_written(cursor, table, shared_server):
     cursor.fetchall()
     cursor.execute(f"SELECT b FROM {table} WHERE id = 1")
     assert cursor.fetchone() == (11,), "it ran, once"
+
+
+def test_bound_structs_go_by_the_names_of_their_fields(cursor, namespace):
+    name = f"{namespace}.structs"
+    cursor.execute(f"CREATE TABLE {name} (id INT PRIMARY KEY, y STRUCT(a TEXT, b TEXT))")
+    insert = f"INSERT INTO {name} (id, y) VALUES (?, ?)"
+    cursor.execute(insert, (1, {"b": "B", "a": "A"}))
+    cursor.execute(insert, (2, {"b": "B"}))
+    with pytest.raises(Error, match="field c"):
+        cursor.execute(insert, (3, {"b": "B", "c": "C"}))
+    cursor.execute(f"UPDATE {name} SET y = ? WHERE id = 2", ({"b": "new"},))
+    cursor.execute(f"SELECT y FROM {name} ORDER BY id")
+    assert cursor.fetchall() == [({"a": "A", "b": "B"},), ({"a": None, "b": "new"},)]
+
+
+def test_finer_moments_bytes_and_uuids_are_compared_as_they_are(cursor, namespace):
+    name = f"{namespace}.fine"
+    cursor.execute(f"CREATE TABLE {name} (t TIMESTAMP(0) PRIMARY KEY, b BYTES, v UUID)")
+    uuid = "6f0a2f4c-7b1e-4d35-9a55-0d8f3d2c1b0a"
+    cursor.execute(f"INSERT INTO {name} VALUES ('2025-01-01 10:00:00', X'00ff', '{uuid}')")
+    moment = datetime.datetime(2025, 1, 1, 10)
+    finer = moment.replace(microsecond=900_000)
+    cases = [
+        ("t = ?", moment, 1),
+        ("t = ?", finer, 0),
+        ("t < ?", finer, 1),
+        ("t = ?", "2025-01-01 10:00:00", 1),
+        ("t = ?", "2025-01-01 10:00:00.9", 0),
+        ("t IN (?)", finer, 0),
+        ("b = ?", "\\x00ff", 1),
+        ("b = ?", b"\x00\xff", 1),
+        ("v = ?", bytes.fromhex(uuid.replace("-", "")), 1),
+        ("v = ?", uuid, 1),
+    ]
+    for condition, value, rows in cases:
+        cursor.execute(f"SELECT count(*) FROM {name} WHERE {condition}", (value,))
+        assert cursor.fetchone() == (rows,), (condition, value)
+    cursor.execute(f"DELETE FROM {name} WHERE t = ?", (finer,))
+    cursor.execute(f"SELECT count(*) FROM {name}")
+    assert cursor.fetchone() == (1,)

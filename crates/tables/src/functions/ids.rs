@@ -5,13 +5,14 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use arrow::array::{ArrayRef, Int64Array, StringBuilder};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, Int64Array, StringBuilder};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
-use kalamdb_commons::Clock;
+use kalamdb_commons::{Clock, ColumnType};
 use uuid::Uuid;
 
 /// 2024-01-01T00:00:00Z, where snowflake ids count from; ms since the Unix epoch.
@@ -27,7 +28,7 @@ const ULID_LEN: u32 = 26;
 
 /// The functions, each with its generator.
 pub(super) fn functions(clock: &Arc<dyn Clock>) -> Vec<ScalarUDF> {
-    [Kind::UuidV7, Kind::Ulid, Kind::Snowflake]
+    [Kind::UuidV7, Kind::Uuid, Kind::Ulid, Kind::Snowflake]
         .into_iter()
         .map(|kind| {
             ScalarUDF::new_from_impl(NewId {
@@ -42,8 +43,10 @@ pub(super) fn functions(clock: &Arc<dyn Clock>) -> Vec<ScalarUDF> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
-    /// Text, ordered by time.
+    /// A UUID, ordered by time.
     UuidV7,
+    /// A UUID of chance; the query engine's own is text.
+    Uuid,
     /// Text, ordered by time to the millisecond.
     Ulid,
     /// Int64, ascending.
@@ -115,6 +118,7 @@ impl ScalarUDFImpl for NewId {
     fn name(&self) -> &str {
         match self.kind {
             Kind::UuidV7 => "uuid_v7",
+            Kind::Uuid => "uuid",
             Kind::Ulid => "ulid",
             Kind::Snowflake => "snowflake_id",
         }
@@ -126,9 +130,17 @@ impl ScalarUDFImpl for NewId {
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
-            Kind::UuidV7 | Kind::Ulid => DataType::Utf8,
+            Kind::UuidV7 | Kind::Uuid => ColumnType::Uuid.to_arrow(),
+            Kind::Ulid => DataType::Utf8,
             Kind::Snowflake => DataType::Int64,
         })
+    }
+
+    fn return_field_from_args(&self, _args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(Arc::new(match self.kind {
+            Kind::UuidV7 | Kind::Uuid => ColumnType::Uuid.to_field(self.name(), true),
+            Kind::Ulid | Kind::Snowflake => Field::new(self.name(), self.return_type(&[])?, true),
+        }))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -138,10 +150,19 @@ impl ScalarUDFImpl for NewId {
                 Arc::new(Int64Array::from_iter_values((0..rows).map(|_| self.snowflake())))
             }
             Kind::Ulid => text_column(rows, |out| write!(out, "{}", ulid_text(self.ulid())))?,
-            Kind::UuidV7 => text_column(rows, |out| write!(out, "{}", Uuid::now_v7()))?,
+            Kind::UuidV7 => uuid_column(rows, Uuid::now_v7)?,
+            Kind::Uuid => uuid_column(rows, Uuid::new_v4)?,
         };
         Ok(ColumnarValue::Array(ids))
     }
+}
+
+fn uuid_column(rows: usize, new_id: impl Fn() -> Uuid) -> Result<ArrayRef> {
+    let mut ids = FixedSizeBinaryBuilder::with_capacity(rows, 16);
+    for _ in 0..rows {
+        ids.append_value(new_id().as_bytes())?;
+    }
+    Ok(Arc::new(ids.finish()))
 }
 
 fn text_column(

@@ -142,7 +142,7 @@ async fn functions_of_our_own() {
     ] {
         assert_eq!(database.rows_as(&ann, sql).await, [expected], "{sql}");
     }
-    let sql = "SELECT length(uuid_v7()), length(ulid()), snowflake_id() > 0";
+    let sql = "SELECT length(uuid_v7()::TEXT), length(ulid()), snowflake_id() > 0";
     assert_eq!(database.rows(sql).await, ["36|26|true"]);
 }
 
