@@ -149,6 +149,13 @@ fn fit_literal(expr: Expr, wanted: Option<&DataType>) -> Transformed<Expr> {
             let cast = Cast::new(Box::new(expr), wanted.clone());
             return Transformed::yes(Expr::Cast(cast));
         }
+        // As in PostgreSQL, a text beside a BOOLEAN is one: 'true', 'f', 'yes', 'off', '1', ….
+        Some(DataType::Boolean) => match &expr {
+            Expr::Literal(value @ ScalarValue::Utf8(Some(_)), _) => {
+                value.cast_to(&DataType::Boolean).ok()
+            }
+            _ => None,
+        },
         Some(DataType::Decimal128(precision, scale)) => {
             digits_of(&expr).map(|digits| digits.beside(*precision, *scale))
         }

@@ -53,6 +53,7 @@ mod tests;
 mod text_formats;
 mod text_patterns;
 mod time_forms;
+mod truth_texts;
 mod type_planner;
 mod unknown_functions;
 mod unnested;

@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::ast;
 use super::marked_tables::MarkedTables;
 use super::names::{Names, Resolved, table_name};
 use super::several_columns::{self, SeveralColumns};
+use super::truth_texts::TruthTexts;
 use super::type_planner::ColumnTypes;
 use super::uuid_text::UuidOperators;
 use super::wide_scopes::widen_scopes;
@@ -51,7 +52,8 @@ impl<'a> PlanContext<'a> {
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(MarkedTables::new(names.clone())), Arc::new(SeveralColumns)];
         relation_planners.extend(state.relation_planners().iter().cloned());
-        let mut expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(UuidOperators)];
+        let mut expr_planners: Vec<Arc<dyn ExprPlanner>> =
+            vec![Arc::new(UuidOperators), Arc::new(TruthTexts)];
         expr_planners.extend(state.expr_planners().iter().cloned());
         let type_planner = Arc::new(ColumnTypes);
         Self { state, names, relation_planners, expr_planners, type_planner }

@@ -51,7 +51,7 @@ fn words_that_are_values_are_quoted_as_names() {
 
 #[test]
 fn from_alone_selects_everything() {
-    assert_eq!(text("FROM t"), "FROM t SELECT *");
+    assert_eq!(text("FROM t"), "SELECT * FROM t");
     assert_eq!(text("FROM t SELECT a"), "FROM t SELECT a");
 }
 
