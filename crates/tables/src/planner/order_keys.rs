@@ -31,7 +31,7 @@ impl VisitorMut for OrderKeys {
                 OrderByKind::All(options) if items.iter().all(is_one_column) => {
                     let keys = (1..=items.len()).map(|position| OrderByExpr {
                         expr: number(position),
-                        options: options.clone(),
+                        options: *options,
                         with_fill: None,
                     });
                     order_by.kind = OrderByKind::Expressions(keys.collect());
@@ -97,7 +97,8 @@ mod tests {
         for (sql, wanted) in [
             (
                 "SELECT s, count(*) FROM t GROUP BY ALL ORDER BY ALL DESC NULLS LAST",
-                "SELECT s, count(*) FROM t GROUP BY ALL ORDER BY 1 DESC NULLS LAST, 2 DESC NULLS LAST",
+                "SELECT s, count(*) FROM t GROUP BY ALL \
+                 ORDER BY 1 DESC NULLS LAST, 2 DESC NULLS LAST",
             ),
             (
                 "SELECT DISTINCT id+1 AS x, s FROM t ORDER BY s, ID + 1 DESC, 2",
