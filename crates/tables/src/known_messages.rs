@@ -29,6 +29,7 @@ pub(crate) const KNOWN: &[(&str, SqlState, &str, About)] = &[
     ("a value of type {} cannot become {}", DatatypeMismatch, "a value of type {0} cannot become {1}", Nothing),
     ("Casting from {} to {} not supported", CannotCoerce, "a value of type {0} cannot become {1}", Nothing),
     ("Unable to cast to Date32 for converting from i64 to i32 failed", InvalidDatetime, "the text is no date, write it as '2024-12-31'", Nothing),
+    ("Cannot cast {} value {} to {}: converted value exceeds{}", DatetimeOverflow, "the {0} is out of range of TIMESTAMP(9), which has the years 1678 to 2261", Nothing),
     ("Format error", InvalidParameterValue, "the format has a % specifier that does not exist", Nothing),
     // Computations.
     ("Divide by zero error", DivisionByZero, "division by zero", Nothing),
