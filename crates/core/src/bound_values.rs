@@ -157,11 +157,16 @@ fn lost(bound: &ArrayRef, declared: &ArrayRef) -> Result<Option<OwnValues>, Arro
         _ => Arc::clone(bound),
     };
     let (from, to) = (bound.data_type(), declared.data_type());
-    if from == to || !may_lose(from, to) {
-        return Ok(None);
-    }
-    let back = cast_with_options(declared, from, &options)?;
-    let same = not_distinct(&bound, &back)?;
+    let same = match to {
+        // The text may spell a moment between two of the unit.
+        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone) if is_text(from) => {
+            let fine = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+            let spelled = converted(&bound, &fine, false)?;
+            not_distinct(&spelled, &cast_with_options(declared, &fine, &options)?)?
+        }
+        to if from == to || !may_lose(from, to) => return Ok(None),
+        _ => not_distinct(&bound, &cast_with_options(declared, from, &options)?)?,
+    };
     if same.true_count() == same.len() {
         return Ok(None);
     }
@@ -169,16 +174,13 @@ fn lost(bound: &ArrayRef, declared: &ArrayRef) -> Result<Option<OwnValues>, Arro
     Ok(Some(OwnValues { values: bound, needed }))
 }
 
-/// Text in the place of a vector, `'[0.1, 0.2]'`, or of a moment of a unit that may not hold it.
+/// Text in the place of a vector: `'[0.1, 0.2]'`.
 fn is_spelled(bound: &DataType, declared: &DataType) -> bool {
-    use TimeUnit::{Millisecond, Second};
-    matches!(bound, DataType::Utf8 | DataType::LargeUtf8)
-        && matches!(
-            declared,
-            DataType::FixedSizeList(..)
-                | DataType::List(_)
-                | DataType::Timestamp(Second | Millisecond, _)
-        )
+    is_text(bound) && matches!(declared, DataType::FixedSizeList(..) | DataType::List(_))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8)
 }
 
 /// Text spells values and is read as it is in a statement. A number is rounded to REAL: clients
@@ -347,10 +349,10 @@ mod tests {
     }
 
     #[test]
-    fn text_for_coarse_moments_is_read_by_the_statement() {
-        let text = StringArray::from(vec!["2025-01-01 10:00:00.9"]);
+    fn text_that_spells_a_finer_moment_keeps_its_own_type() {
+        let text = StringArray::from(vec!["2025-01-01 10:00:00", "2025-01-01 10:00:00.9"]);
         let needed = bound(text, DataType::Timestamp(TimeUnit::Second, None)).unwrap().1;
-        assert_eq!(needed, Some(vec![true]));
+        assert_eq!(needed, Some(vec![false, true]));
     }
 
     #[test]

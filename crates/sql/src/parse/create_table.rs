@@ -270,12 +270,6 @@ pub(crate) fn added_column(reader: &mut Reader<'_>) -> Result<NewColumn, SqlErro
     body.columns.pop().ok_or_else(|| reader.expected("a column name"))
 }
 
-/// What AUTO_INCREMENT and SERIAL stand for.
-const SERIAL_DEFAULT: &str = "SNOWFLAKE_ID()";
-
-/// A type with its greatest length; SERIAL brings its default along.
-fn column_type_and_default(
-    reader: &mut Reader<'_>,
 /// The error with its place and the column, when it is about a type alone.
 fn of_column(error: SqlError, name: &str, position: Option<Position>) -> SqlError {
     match error {
@@ -287,6 +281,12 @@ fn of_column(error: SqlError, name: &str, position: Option<Position>) -> SqlErro
     }
 }
 
+/// What AUTO_INCREMENT and SERIAL stand for.
+const SERIAL_DEFAULT: &str = "SNOWFLAKE_ID()";
+
+/// A type with its greatest length; SERIAL brings its default along.
+fn column_type_and_default(
+    reader: &mut Reader<'_>,
 ) -> Result<(ColumnType, Option<u32>, Option<String>), SqlError> {
     if ["SERIAL", "BIGSERIAL", "SERIAL8"].iter().any(|word| reader.eat_word(word)) {
         return Ok((ColumnType::Int64, None, Some(SERIAL_DEFAULT.to_owned())));

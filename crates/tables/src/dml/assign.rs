@@ -17,7 +17,6 @@ use super::rounded::{loses_fraction, rounded_cast};
 use super::{moment_texts, nested_values, spelled_values, years};
 use crate::TablesError;
 use crate::functions::{is_told, texts};
-use crate::functions::{is_told, texts};
 use crate::plain_words::plain_words;
 
 /// Characters of a value an error message shows.
@@ -248,9 +247,6 @@ pub(crate) fn convert(
         ColumnType::Text if matches!(from, DataType::FixedSizeBinary(16)) => {
             spelled_values::uuid_texts(values)
         }
-        // BYTES are the text that they are.
-        ColumnType::Text if is_told(from) && !from.is_binary() => Ok(Arc::new(texts(values)?)),
-        ColumnType::Uuid if from.is_binary() => spelled_values::uuids_of_bytes(values, safe),
         // BYTES are the text that they are.
         ColumnType::Text if is_told(from) && !from.is_binary() => Ok(Arc::new(texts(values)?)),
         ColumnType::Uuid if from.is_binary() => spelled_values::uuids_of_bytes(values, safe),

@@ -223,6 +223,12 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::new_transformed(Expr::Between(between), changed))
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
+            let nested = |expr: &Expr| expr.get_type(schema).is_ok_and(|of| of.is_nested());
+            if nested(&left) || nested(&right) {
+                // An item goes into a list as it is.
+                let expr = BinaryExpr::new(left, Operator::StringConcat, right);
+                return Ok(Transformed::no(Expr::BinaryExpr(expr)));
+            }
             let left = told(*left, schema);
             let right = told(*right, schema);
             let changed = left.transformed || right.transformed;
