@@ -221,7 +221,7 @@ fn billionths(number: &str) -> Option<i128> {
     let (negative, unsigned) = signed(number);
     let (whole, fraction) = match unsigned.split_once('.') {
         Some((whole, fraction)) => (whole, fraction),
-        None => (unsigned, "0"),
+        None => (unsigned, ""),
     };
     if whole.is_empty() && fraction.is_empty() {
         return None;

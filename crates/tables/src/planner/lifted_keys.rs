@@ -210,10 +210,10 @@ impl Lifting<'_> {
         }
         let Some(inner) = self.node(input)? else { return Ok(None) };
         let columns = columns_of(&inner.plan);
-        let number = row_number()
-            .partition_by(inner.key_columns().collect())
-            .order_by(order.to_vec())
-            .build()?;
+        let number = row_number().partition_by(inner.key_columns().collect());
+        // An order of nothing would be one, and frames over it a contradiction.
+        let number =
+            if order.is_empty() { number } else { number.order_by(order.to_vec()) }.build()?;
         let place = Expr::Column(Column::new_unqualified(number.schema_name().to_string()));
         let numbered = Window::try_new(vec![number], Arc::new(inner.plan.clone()))?;
         let after = place.clone().gt(lit(skip as u64));

@@ -5,24 +5,24 @@
 //! ON equal columns, and the merged column is written out where it is named: the left side's, of a
 //! RIGHT JOIN the right side's, of a FULL JOIN the one that is there.
 
-use std::collections::{HashMap, HashSet};
+mod sides;
+mod wildcards;
+
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, ExceptSelectItem, ExcludeSelectItem, Expr, Ident, Join, JoinConstraint,
-    JoinOperator, ObjectName, OrderByExpr, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor, VisitorMut,
-    WildcardAdditionalOptions,
+    Expr, Join, JoinConstraint, JoinOperator, OrderByExpr, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
 use kalamdb_sql::stored_name;
 
-use super::function_forms::call;
+use self::sides::{Merged, Output, Side, constraint, joined, merged_names};
+use self::wildcards::{expand_wildcards, shown_as};
 use super::plan_context::PlanContext;
 use super::scopes::{ScopeRewrite, Scopes, column_expr};
 use super::wide_scopes::{empty_select, query_of};
-use crate::TablesError;
 
 /// Rewrites the joins of all scopes of `query`, when there are such.
 pub(super) fn write_out(context: &PlanContext<'_>, query: &mut Query) -> Result<()> {
@@ -31,25 +31,6 @@ pub(super) fn write_out(context: &PlanContext<'_>, query: &mut Query) -> Result<
     }
     MergedJoins { scopes: Scopes::new(context), around: Merged::new() }.query(query)
 }
-
-/// A column of a scope's FROM: how it is called without a table, and what it is.
-#[derive(Clone)]
-struct Output {
-    name: String,
-    expr: Expr,
-    merged: bool,
-}
-
-/// One side of a join.
-struct Side {
-    /// What `*` stands for.
-    outputs: Vec<Output>,
-    /// How many columns the relations of the side have, the merged ones of each included.
-    columns: usize,
-}
-
-/// The merged columns of a scope, by name.
-type Merged = HashMap<String, Expr>;
 
 struct MergedJoins<'a> {
     scopes: Scopes<'a>,
@@ -203,201 +184,6 @@ impl MergedJoins<'_> {
     }
 }
 
-/// Joins two sides: the constraint is ON afterwards.
-fn joined(left: Side, right: Side, operator: &mut JoinOperator) -> Result<Side> {
-    let kept = Kept::of(operator);
-    let mut merged = Vec::new();
-    if let Some(constraint) = constraint(operator) {
-        let names = match constraint {
-            JoinConstraint::Using(names) => names.iter().map(column_of).collect::<Result<_>>()?,
-            JoinConstraint::Natural => common_names(&left, &right),
-            _ => Vec::new(),
-        };
-        let natural = matches!(constraint, JoinConstraint::Natural);
-        let mut condition: Option<Expr> = None;
-        for name in names {
-            let (ours, theirs) = (column(&left, &name)?, column(&right, &name)?);
-            let equal = equals(ours.expr.clone(), theirs.expr.clone());
-            condition = Some(match condition {
-                Some(before) => and(before, equal),
-                None => equal,
-            });
-            let expr = match kept {
-                Kept::Right => theirs.expr.clone(),
-                Kept::Either => call("coalesce", vec![ours.expr.clone(), theirs.expr.clone()]),
-                Kept::Left | Kept::OnlyLeft | Kept::OnlyRight => ours.expr.clone(),
-            };
-            merged.push(Output { name, expr, merged: true });
-        }
-        match condition {
-            Some(condition) => *constraint = JoinConstraint::On(condition),
-            None if natural => {
-                *constraint = JoinConstraint::On(Expr::value(Value::Boolean(true)));
-            }
-            None => {}
-        }
-    }
-    Ok(match kept {
-        Kept::OnlyLeft => left,
-        Kept::OnlyRight => right,
-        Kept::Left | Kept::Right | Kept::Either => {
-            let columns = left.columns + right.columns;
-            let names: HashSet<String> = merged.iter().map(|column| column.name.clone()).collect();
-            let rest = left.outputs.into_iter().chain(right.outputs);
-            let rest = rest.filter(|column| !names.contains(&column.name));
-            Side { outputs: merged.into_iter().chain(rest).collect(), columns }
-        }
-    })
-}
-
-/// Which side's rows a join keeps whole.
-#[derive(Clone, Copy)]
-enum Kept {
-    /// Both, or the left one's.
-    Left,
-    Right,
-    Either,
-    OnlyLeft,
-    OnlyRight,
-}
-
-impl Kept {
-    fn of(operator: &JoinOperator) -> Self {
-        match operator {
-            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => Self::Right,
-            JoinOperator::FullOuter(_) => Self::Either,
-            JoinOperator::Semi(_)
-            | JoinOperator::LeftSemi(_)
-            | JoinOperator::Anti(_)
-            | JoinOperator::LeftAnti(_) => Self::OnlyLeft,
-            JoinOperator::RightSemi(_) | JoinOperator::RightAnti(_) => Self::OnlyRight,
-            _ => Self::Left,
-        }
-    }
-}
-
-/// The one column of `side` called `name`.
-fn column<'s>(side: &'s Side, name: &str) -> Result<&'s Output> {
-    let mut found = side.outputs.iter().filter(|output| output.name == name);
-    match (found.next(), found.next()) {
-        (Some(output), None) => Ok(output),
-        (Some(_), Some(_)) => Err(schema_error(SchemaError::AmbiguousReference {
-            field: Box::new(Column::new_unqualified(name)),
-        })),
-        (None, _) => Err(schema_error(SchemaError::FieldNotFound {
-            field: Box::new(Column::new_unqualified(name)),
-            valid_fields: side
-                .outputs
-                .iter()
-                .map(|output| Column::new_unqualified(&output.name))
-                .collect(),
-        })),
-    }
-}
-
-fn schema_error(error: SchemaError) -> DataFusionError {
-    DataFusionError::SchemaError(Box::new(error), Box::new(None))
-}
-
-/// The names both sides have, as they come in the left one.
-fn common_names(left: &Side, right: &Side) -> Vec<String> {
-    let theirs: HashSet<&str> = right.outputs.iter().map(|column| column.name.as_str()).collect();
-    let mut seen = HashSet::new();
-    let ours = left.outputs.iter().map(|column| column.name.as_str());
-    ours.filter(|name| theirs.contains(name) && seen.insert(*name)).map(str::to_owned).collect()
-}
-
-/// The merged columns whose names are no other column's.
-fn merged_names(outputs: &[Output]) -> Merged {
-    let mut uses: HashMap<&str, usize> = HashMap::new();
-    for output in outputs {
-        *uses.entry(&output.name).or_default() += 1;
-    }
-    let merged = outputs.iter().filter(|output| output.merged);
-    let merged = merged.filter(|output| uses.get(output.name.as_str()) == Some(&1));
-    merged.map(|output| (output.name.clone(), output.expr.clone())).collect()
-}
-
-/// Writes out every `*` of the select list.
-fn expand_wildcards(select: &mut Select, outputs: &[Output]) -> Result<()> {
-    let mut projection = Vec::with_capacity(select.projection.len());
-    for item in std::mem::take(&mut select.projection) {
-        let SelectItem::Wildcard(options) = &item else {
-            projection.push(item);
-            continue;
-        };
-        let Some(wildcard) = Wildcard::of(options) else {
-            // The query engine says what it does not do.
-            projection.push(item);
-            continue;
-        };
-        for name in &wildcard.excluded {
-            let side = Side { outputs: outputs.to_vec(), columns: outputs.len() };
-            column(&side, name)?;
-        }
-        for output in outputs.iter().filter(|output| !wildcard.excluded.contains(&output.name)) {
-            projection.push(match wildcard.replaced.get(&output.name) {
-                Some(expr) => SelectItem::ExprWithAlias {
-                    expr: expr.clone(),
-                    alias: Ident::with_quote('"', &output.name),
-                },
-                None => shown_as(&output.expr, &output.name),
-            });
-        }
-    }
-    select.projection = projection;
-    Ok(())
-}
-
-/// What a `*` says of single columns.
-struct Wildcard {
-    excluded: Vec<String>,
-    replaced: HashMap<String, Expr>,
-}
-
-impl Wildcard {
-    fn of(options: &WildcardAdditionalOptions) -> Option<Self> {
-        let WildcardAdditionalOptions {
-            wildcard_token: _,
-            opt_ilike: None,
-            opt_exclude,
-            opt_except,
-            opt_replace,
-            opt_rename: None,
-            opt_alias: None,
-        } = options
-        else {
-            return None;
-        };
-        let mut excluded = Vec::new();
-        match opt_exclude {
-            Some(ExcludeSelectItem::Single(name)) => excluded.push(column_of(name).ok()?),
-            Some(ExcludeSelectItem::Multiple(names)) => {
-                for name in names {
-                    excluded.push(column_of(name).ok()?);
-                }
-            }
-            None => {}
-        }
-        if let Some(ExceptSelectItem { first_element, additional_elements }) = opt_except {
-            excluded.push(stored_name(first_element));
-            excluded.extend(additional_elements.iter().map(stored_name));
-        }
-        let replaced = opt_replace.iter().flat_map(|replace| &replace.items);
-        let replaced =
-            replaced.map(|item| (stored_name(&item.column_name), item.expr.clone())).collect();
-        Some(Self { excluded, replaced })
-    }
-}
-
-/// An item that shows a column under its name.
-fn shown_as(expr: &Expr, name: &str) -> SelectItem {
-    match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(expr.clone()),
-        _ => SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) },
-    }
-}
-
 /// The names ORDER BY can mean a result's column by.
 fn shown_names(projection: &[SelectItem]) -> HashSet<String> {
     let names = projection.iter().filter_map(|item| match item {
@@ -416,10 +202,9 @@ fn hide_named(item: &mut TableWithJoins) -> Result<()> {
     for relation in relations {
         let TableFactor::NestedJoin { table_with_joins, alias } = relation else { continue };
         hide_named(table_with_joins)?;
-        if !merges(table_with_joins) {
+        if alias.is_none() || !merges(table_with_joins) {
             continue;
         }
-        let Some(TableAlias { .. }) = alias else { continue };
         let mut select = empty_select()?;
         select.projection = vec![SelectItem::Wildcard(Default::default())];
         select.from = vec![(**table_with_joins).clone()];
@@ -462,47 +247,6 @@ fn merges_any(query: &Query) -> bool {
         }
     }
     query.visit(&mut Search).is_break()
-}
-
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::Semi(constraint)
-        | JoinOperator::LeftSemi(constraint)
-        | JoinOperator::RightSemi(constraint)
-        | JoinOperator::Anti(constraint)
-        | JoinOperator::LeftAnti(constraint)
-        | JoinOperator::RightAnti(constraint) => Some(constraint),
-        _ => None,
-    }
-}
-
-/// The name of a column that stands alone.
-fn column_of(name: &ObjectName) -> Result<String> {
-    let column = match name.0.as_slice() {
-        [part] => part.as_ident().map(stored_name),
-        _ => None,
-    };
-    column.ok_or_else(|| {
-        TablesError::invalid(format!(
-            "{name} is no plain name of a column, write it without a table"
-        ))
-        .into()
-    })
-}
-
-fn equals(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::Eq, right: Box::new(right) }
-}
-
-fn and(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
 }
 
 /// Puts merged columns in the place of their names, outside of nested queries.

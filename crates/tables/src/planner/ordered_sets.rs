@@ -84,6 +84,7 @@ impl<'a> Columns<'a> {
     /// of columns.
     fn position(&self, key: &Expr) -> Option<usize> {
         if self.more
+            || name_of(key).is_some()
             || self.has(key)
             || used_names(key).iter().all(|name| self.names.contains(name))
         {
