@@ -381,9 +381,32 @@ mod tests {
     #[test]
     fn what_is_no_interval_is_none() {
         for text in [
-            "", "ago", "soon", "day", "1 2 days", "1 day 1 day", "1 day soon", "1:60", "1:2:3:4",
-            "1 ago day", "P", "PT", "P1", "P1X", "PT1.S1", "PT--1S", "P1DT", "1e3", "1..5", "--1",
-            "1-13", "3000000000 days", "99999999999999999999", "1 02:00:00 3 hours", ".", "-",
+            "",
+            "ago",
+            "soon",
+            "day",
+            "1 2 days",
+            "1 day 1 day",
+            "1 day soon",
+            "1:60",
+            "1:2:3:4",
+            "1 ago day",
+            "P",
+            "PT",
+            "P1",
+            "P1X",
+            "PT1.S1",
+            "PT--1S",
+            "P1DT",
+            "1e3",
+            "1..5",
+            "--1",
+            "1-13",
+            "3000000000 days",
+            "99999999999999999999",
+            "1 02:00:00 3 hours",
+            ".",
+            "-",
         ] {
             assert_eq!(interval_of_text(text), None, "{text}");
         }

@@ -54,9 +54,8 @@ pub use catalog::catalog_list;
 pub use context::{CancelFlag, StatementContext};
 pub use dml::{
     CheckPlans, StatementRows, StoredParameter, WritePlanner, as_stored, check_constraints,
-    check_defaults, spells_uuid,
-    default_value, encode_batches, insert_batches, item_of, loses_fraction, reads_text, rounded_cast,
-    text_cast,
+    check_defaults, default_value, encode_batches, insert_batches, item_of, loses_fraction,
+    reads_text, rounded_cast, spells_uuid, text_cast,
 };
 pub use error::{TablesError, affects_a_row_twice, conflict_of, kind_of, own_error};
 pub use functions::{IntervalOperators, IntervalTexts, scalar_functions};

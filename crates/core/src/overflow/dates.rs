@@ -63,7 +63,8 @@ impl ScalarUDFImpl for Within {
         let dates = only(&args.args)?;
         let array = dates.to_array(1)?;
         let mut days = array.as_primitive::<Date32Type>().iter().flatten();
-        if array.null_count() < array.len() && days.any(|day| !(FIRST_DAY..=LAST_DAY).contains(&day))
+        if array.null_count() < array.len()
+            && days.any(|day| !(FIRST_DAY..=LAST_DAY).contains(&day))
         {
             return Err(ArrowError::ComputeError(String::from("Date out of range")).into());
         }

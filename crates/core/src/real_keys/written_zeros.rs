@@ -137,8 +137,9 @@ fn written_zero(expr: &Expr) -> Option<ScalarValue> {
         _ => return None,
     }
     match constant(expr)? {
-        ScalarValue::Float32(Some(number)) if number == 0.0 => Some(ScalarValue::from(0.0_f32)),
-        ScalarValue::Float64(Some(number)) if number == 0.0 => Some(ScalarValue::from(0.0_f64)),
+        // Both zeros are this pattern.
+        ScalarValue::Float32(Some(0.0)) => Some(ScalarValue::from(0.0_f32)),
+        ScalarValue::Float64(Some(0.0)) => Some(ScalarValue::from(0.0_f64)),
         _ => None,
     }
 }

@@ -36,7 +36,10 @@ const REFUSED: [(&str, &str); 14] = [
     ("ENABLE", "constraints always hold"),
     ("INHERIT", "tables do not inherit from each other"),
     ("MODIFY", "use ALTER COLUMN … TYPE"),
-    ("OWNER", "who created a SHARED table may alter it with the role service, any table the role dba"),
+    (
+        "OWNER",
+        "who created a SHARED table may alter it with the role service, any table the role dba",
+    ),
     ("PARTITION", "a table has no partitions"),
     ("REPLACE", "use DROP COLUMN and ADD COLUMN"),
     ("UNSET", "use SET TBLPROPERTIES with the value it is to have"),

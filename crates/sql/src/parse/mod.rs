@@ -34,6 +34,7 @@ mod split;
 mod standard_forms;
 mod statement;
 mod stream_tables;
+mod table_checks;
 mod users;
 mod views;
 
@@ -44,7 +45,6 @@ pub use column_types::{column_type_from_ast, parse_column_type};
 pub use complexity::{OPERATORS_MAX, SET_OPERATORS_MAX};
 pub use constraints::check_expression;
 pub(crate) use constraints::{added_check, columns_of_check, renamed_in_check};
-pub use create_table::check_create_table;
 pub use default_values::{DEFAULT_FUNCTIONS, is_default_keyword, parse_default};
 pub use definitions::{
     AlterAction, AlterOperation, AlterTable, CommentObject, CreateTable, CreateTableAs,
@@ -65,6 +65,7 @@ pub use statement::{
     Statement, UpdateStatement,
 };
 pub(crate) use stream_tables::no_files;
+pub use table_checks::check_create_table;
 pub use users::parse_statement_timeout;
 
 use datafusion::sql::sqlparser::ast;

@@ -13,7 +13,9 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Expr, Value};
 use kalamdb_commons::{ColumnDefinition, Principal, SqlState};
-use kalamdb_sql::{CatalogSnapshot, CreateTable, NewColumn, SqlError, TableName, check_expression, quote_name};
+use kalamdb_sql::{
+    CatalogSnapshot, CreateTable, NewColumn, SqlError, TableName, check_expression, quote_name,
+};
 
 use super::assign::{AssignColumn, convert, reason_of};
 use super::values::as_assigned;

@@ -41,11 +41,19 @@ pub(crate) fn is_told(data_type: &DataType) -> bool {
         Binary, BinaryView, FixedSizeBinary, FixedSizeList, LargeBinary, LargeList, List, Struct,
         Time64, Timestamp,
     };
-    match data_type {
-        List(_) | LargeList(_) | FixedSizeList(..) | Struct(_) | Timestamp(..) | Time64(_) => true,
-        Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => true,
-        _ => false,
-    }
+    matches!(
+        data_type,
+        List(_)
+            | LargeList(_)
+            | FixedSizeList(..)
+            | Struct(_)
+            | Timestamp(..)
+            | Time64(_)
+            | Binary
+            | LargeBinary
+            | BinaryView
+            | FixedSizeBinary(_)
+    )
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

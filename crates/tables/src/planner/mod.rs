@@ -4,21 +4,21 @@
 //! names are resolved against what the principal may see, scopes that name a system column read
 //! wide tables, and INSERT, UPDATE, DELETE, MERGE become one source SELECT feeding a sink.
 
-mod correlated_subqueries;
 mod array_texts;
+mod correlated_subqueries;
 mod counted_sets;
 mod date_differences;
 mod exact_numbers;
-mod expression_forms;
 mod explain_verbs;
+mod expression_forms;
 mod frame_parameters;
 mod function_forms;
 mod grouped_positions;
 mod grouped_sets;
-mod interval_texts;
 mod hoisted_subqueries;
-mod lifted_keys;
+mod interval_texts;
 mod kept_json;
+mod lifted_keys;
 mod marked_tables;
 mod merged_joins;
 mod merged_order;
@@ -27,8 +27,8 @@ mod named_windows;
 mod names;
 mod one_aggregate_row;
 mod one_partition;
-mod open_slices;
 mod one_row_subqueries;
+mod open_slices;
 mod order_keys;
 mod order_names;
 mod ordered_sets;

@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn expressions_are_called_as_they_are_written() {
         let sql = "SELECT 1+1, COUNT( * ), Sum(A), a, t.a, (a), \"A\"||'x', a AS b FROM t";
-        let wanted = ["1 + 1", "count(*)", "sum(a)", "", "", "", "\"A\" || 'x'", ""];
+        let wanted = ["1 + 1", "count(*)", "sum(a)", "", "a", "", "\"A\" || 'x'", ""];
         assert_eq!(names(sql, 8), wanted);
     }
 

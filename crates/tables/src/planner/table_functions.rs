@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use kalamdb_sql::SqlError;
 
 use super::function_forms::call;
+use super::unnested;
 use crate::TablesError;
 
 /// The functions of an array's items.
@@ -23,7 +24,7 @@ pub(super) const JSON_ITEMS: [&str; 2] = ["json_array_elements", "jsonb_array_el
 pub(super) const VALUE: &str = "value";
 
 /// Refuses what cannot stand in FROM. LATERAL is left out where it says nothing, and any function
-/// WITH ORDINALITY becomes an array that is unnested so.
+/// WITH ORDINALITY becomes a subquery of items and numbers.
 ///
 /// # Errors
 /// Arguments that name columns, and WITH ORDINALITY after what has no items.
@@ -77,23 +78,12 @@ fn checked(factor: &TableFactor) -> Result<Option<TableFactor>, TablesError> {
         return Err(SqlError::unsupported(what, advice).into());
     }
     if numbered {
-        let array = array_of(&name, &arguments).ok_or_else(|| {
+        let array = array_of(&name, &arguments);
+        let numbered = array.and_then(|array| unnested::numbered(name.clone(), array, alias));
+        return numbered.map(Some).ok_or_else(|| {
             let advice = "it numbers the items of unnest, generate_series and json_array_elements";
-            SqlError::unsupported(format!("WITH ORDINALITY after {name}"), advice)
-        })?;
-        let own = || TableAlias {
-            explicit: true,
-            name: Ident::new(name.as_str()),
-            columns: Vec::new(),
-            at: None,
-        };
-        return Ok(Some(TableFactor::UNNEST {
-            alias: Some(alias.clone().unwrap_or_else(own)),
-            array_exprs: vec![array],
-            with_offset: false,
-            with_offset_alias: None,
-            with_ordinality: true,
-        }));
+            SqlError::unsupported(format!("WITH ORDINALITY after {name}"), advice).into()
+        });
     }
     if let TableFactor::Function { lateral: true, name, args, alias, .. } = factor
         && let Some(array) = array_of(&name.to_string().to_lowercase(), &arguments)

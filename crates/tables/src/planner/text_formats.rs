@@ -145,7 +145,7 @@ pub(super) fn written(function: &mut Function) -> Result<Option<Expr>, TablesErr
     }
     let mut parts = parts(&text)?.into_iter().map(|part| match part {
         Part::Strftime(text) => Ok(call("to_char", vec![value.clone(), text_of(text)])),
-        Part::Computed(form, _) => formed(form, &[value.clone()]).map(nested),
+        Part::Computed(form, _) => formed(form, std::slice::from_ref(&value)).map(nested),
     });
     let first = parts.next().unwrap_or_else(|| Ok(text_of(String::new())))?;
     let joined = parts.try_fold(first, |left, right| {

@@ -175,6 +175,25 @@ impl Array {
     }
 }
 
+/// A relation of an array's items and their numbers.
+pub(super) fn numbered(
+    function: String,
+    items: Expr,
+    alias: &Option<TableAlias>,
+) -> Option<TableFactor> {
+    let array = Array { items, function, alias: alias.clone(), ordinality: true };
+    let (relation, columns) = array.names()?;
+    let mut select = empty_select().ok()?;
+    select.projection = array.selected(&columns)?;
+    let name = Ident::with_quote('"', relation);
+    Some(TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query_of(SetExpr::Select(Box::new(select)))),
+        alias: Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None }),
+        sample: None,
+    })
+}
+
 fn with_items(table: &TableFactor, array: Array) -> Option<(TableFactor, Named)> {
     match table {
         TableFactor::Table { name, args: None, .. } if !is_marked(name) => {}
