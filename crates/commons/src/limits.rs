@@ -35,6 +35,9 @@ pub const INTERNED_STRINGS_MAX: usize = 1 << 20;
 pub const USER_SHARDS: u16 = 1024;
 /// Inserted rows between two sampled keys of a table (split points of parallel scans).
 pub const KEY_SAMPLE_ROWS: u64 = 64 << 10;
+/// The stack of every thread that reads statements: they may nest as deep as [`SQL_BYTES_MAX`] and
+/// the bounds on nesting let them. Only what is used of it takes memory.
+pub const THREAD_STACK_BYTES: usize = 8 << 20;
 /// Dimensions of an EMBEDDING column.
 pub const EMBEDDING_DIMENSIONS_MAX: u32 = 8192;
 /// How deep column types may nest.

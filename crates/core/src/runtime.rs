@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
 use futures::{FutureExt, Stream};
+use kalamdb_commons::limits::THREAD_STACK_BYTES;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -38,6 +39,7 @@ impl ExecutionRuntime {
             .worker_threads(threads.max(1))
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .thread_name("kalamdb-exec")
+            .thread_stack_size(THREAD_STACK_BYTES)
             .event_interval(TASKS_BETWEEN_EVENTS)
             .enable_all()
             .build()

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use arrow_flight::flight_service_server::FlightServiceServer;
 use kalamdb_commons::ErrorKind;
+use kalamdb_commons::limits::THREAD_STACK_BYTES;
 use kalamdb_core::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -68,6 +69,7 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.rpc_threads)
         .thread_name("kalamdb-rpc")
+        .thread_stack_size(THREAD_STACK_BYTES)
         .enable_all()
         .build()
         .context("cannot start the request threads")?;

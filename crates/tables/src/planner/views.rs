@@ -16,6 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableSource};
 use datafusion::sql::sqlparser::ast;
+use kalamdb_commons::limits::THREAD_STACK_BYTES;
 use kalamdb_commons::{Principal, TableId, ViewDefinition};
 use kalamdb_sql::{
     CatalogSnapshot, CreateView, PLAN_TABLES_MAX, SqlError, VIEW_DEPTH_MAX, ViewEntry,
@@ -30,9 +31,6 @@ use crate::table_provider::KalamTable;
 /// The catalog in the name that a view's query goes by in plans. No statement can name anything
 /// in it: aliases have one part, and the only catalog is another.
 const VIEW_MARK: &str = "view";
-
-/// Stack of a thread that plans a view.
-const VIEW_STACK_BYTES: usize = 8 << 20;
 
 /// The plan of a view that is to be created.
 #[derive(Debug)]
@@ -114,7 +112,7 @@ impl PlanContext<'_> {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
                 .name("kalamdb-view".to_owned())
-                .stack_size(VIEW_STACK_BYTES)
+                .stack_size(THREAD_STACK_BYTES)
                 .spawn_scoped(scope, || plan_inside(state, names, view))
                 .map_err(|error| failed(format!("start a thread to plan a view: {error}")))?;
             let planned = thread.join();

@@ -2,20 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use kalamdb_commons::limits::THREAD_STACK_BYTES;
 use proptest::prelude::*;
 
 use super::one;
 use crate::{OPERATORS_MAX, SET_OPERATORS_MAX, parse};
-
-/// The stack every thread of the server has at least.
-const STACK_BYTES: usize = 2 << 20;
 
 /// Parses on a thread of bounded stack; whatever the answer is, it must come.
 fn survives(sql: String) {
     let shown: String = sql.chars().take(60).collect();
     let started = Instant::now();
     let thread = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
+        .stack_size(THREAD_STACK_BYTES)
         .spawn(move || {
             if let Ok(statements) = parse(&sql) {
                 // Trees are cloned, printed and dropped by whoever plans them.
