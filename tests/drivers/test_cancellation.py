@@ -39,7 +39,7 @@ STREAM = (
 # Compares 4 * 10^10 pairs of rows and finds two: it has nothing to hand on while it works.
 JOIN = """
     SELECT count(*) AS n FROM generate_series(1, 200000) a JOIN generate_series(1, 200000) b
-    ON a.value + b.value = 3
+    ON a.a + b.b = 3
 """
 
 INSERT = """

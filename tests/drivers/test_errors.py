@@ -23,7 +23,7 @@ def table(cursor, namespace):
 
 CASES = [
     ("SELEC 1", Code.INVALID_ARGUMENT, "line 1, column 1"),
-    ("SELECT id,\n  FROM {t}", Code.INVALID_ARGUMENT, "line 2"),
+    ("SELECT id\n  FORM {t}", Code.INVALID_ARGUMENT, "line 2"),
     ("SELECT 'unclosed", Code.INVALID_ARGUMENT, ""),
     (" ", Code.INVALID_ARGUMENT, ""),
     ("-- nothing but a comment", Code.INVALID_ARGUMENT, ""),

@@ -508,7 +508,7 @@ def test_a_bad_row_late_in_a_file_keeps_the_commits_before_it(shared_server, nam
 
 
 def test_export_stops_on_ctrl_c_and_leaves_no_file(shared_server, namespace, tmp_path):
-    sql = "SELECT a.value FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
+    sql = "SELECT a.a FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
     file = tmp_path / "f.csv"
     process = subprocess.Popen(
         command(shared_server, "export", "-c", sql, "--to", file),

@@ -3,7 +3,7 @@
 import random
 
 from .expressions import KINDS, Expressions, Item
-from .tables import INT, TABLES, Table
+from .tables import BIG, DATE, INT, TABLES, TEXT, Table
 
 
 def scope_of(table: Table, alias: str) -> list[Item]:
@@ -141,7 +141,10 @@ class Query:
         return f"SELECT {self._named(items)} FROM {table.qualified} t0{_where(rng, scope)}"
 
     def _merged(self) -> str:
-        """Two or three sides joined by USING or NATURAL: the columns they share are one."""
+        """Two or three sides joined by USING or NATURAL: the columns they share are one.
+
+        They stand first in each side, for in `*` DuckDB leaves them where the left side has them.
+        """
         rng = self.rng
         shared = [Item("a", INT), Item("b", rng.choice((INT, BIG, TEXT, DATE)))][: rng.choice((1, 1, 2))]
         sides = [t for t in TABLES if all(self._of_kind(t, item.kind) for item in shared)]
@@ -151,7 +154,6 @@ class Query:
             own = rng.choice(table.columns)
             items = [f"{rng.choice(self._of_kind(table, item.kind))} AS {item.text}" for item in shared]
             items.append(f"{own.name} AS p{position}")
-            rng.shuffle(items)
             inner = f"(SELECT {', '.join(items)} FROM {table.qualified} WHERE {self._few(table)}) {alias}"
             scope += [Item(f"{alias}.{item.text}", item.kind) for item in shared]
             scope.append(Item(rng.choice((f"p{position}", f"{alias}.p{position}")), own.kind))
