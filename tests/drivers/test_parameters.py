@@ -29,6 +29,27 @@ def table(cursor, namespace):
 
 # Place, statement ({t} is the table), values, rows.
 PLACES = [
+    ("days after", "SELECT d + ? FROM {t} WHERE id = 1", (1,), [(datetime.date(2024, 2, 1),)]),
+    ("days before", "SELECT d - ? FROM {t} WHERE id = 1", (30,), [(datetime.date(2024, 1, 1),)]),
+    ("days in a call", "SELECT extract(day FROM d - ?) FROM {t} WHERE id = 1", (1,), [(30,)]),
+    (
+        "days compared",
+        "SELECT id FROM {t} WHERE d - ? > '2024-02-01' OR ts = current_date - ?",
+        (1, 0),
+        [(2,)],
+    ),
+    (
+        "interval after",
+        "SELECT ts + ?, ts - ? FROM {t} WHERE id = 2",
+        (DAY, DAY),
+        [(datetime.datetime(2024, 3, 1), datetime.datetime(2024, 2, 28))],
+    ),
+    (
+        "branch of a union",
+        "SELECT id FROM {t} UNION ALL SELECT ? ORDER BY id",
+        (10,),
+        [(1,), (2,), (3,), (10,)],
+    ),
     ("limit", "SELECT id FROM {t} ORDER BY id LIMIT $1 OFFSET $2", (1, 1), [(2,)]),
     ("in", "SELECT id FROM {t} WHERE id IN ($1, $2) ORDER BY id", (1, 3), [(1,), (3,)]),
     ("between", "SELECT id FROM {t} WHERE id BETWEEN ? AND ? ORDER BY id", (2, 3), [(2,), (3,)]),

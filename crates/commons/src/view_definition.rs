@@ -29,6 +29,10 @@ pub struct ViewDefinition {
     pub search_namespace: Arc<str>,
     /// The tables and views the query names.
     pub reads: Vec<TableId>,
+    /// The tables among them with the first id no column of theirs had by then: columns added since
+    /// are none to the view.
+    #[serde(default)]
+    pub columns_below: Vec<(TableId, u32)>,
     /// Who created or last replaced it.
     pub created_by: UserId,
     /// When, µs since the Unix epoch.

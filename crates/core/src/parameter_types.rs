@@ -13,7 +13,8 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Values,
+    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
+    Union, Values,
 };
 
 /// What a parameter of a function may be, in the order it is tried.
@@ -74,6 +75,7 @@ pub(crate) fn infer(plan: LogicalPlan) -> Result<LogicalPlan> {
                 LogicalPlan::Filter(Filter::try_new(predicate, input)?)
             }
             LogicalPlan::Values(values) if has_untyped(&values) => rows(values, untold.as_ref())?,
+            LogicalPlan::Union(union) => branches(union)?,
             other => other,
         };
         let schema = merge_schema(&node.inputs());
@@ -83,6 +85,43 @@ pub(crate) fn infer(plan: LogicalPlan) -> Result<LogicalPlan> {
         node.map_data(LogicalPlan::recompute_schema)
     })?;
     Ok(typed.data)
+}
+
+/// The branches of a set operation with parameters that are a column of one typed as in the others.
+fn branches(union: Union) -> Result<LogicalPlan> {
+    let columns = union.schema.fields().len();
+    let types: Vec<Option<DataType>> = (0..columns)
+        .map(|column| {
+            let mut types =
+                union.inputs.iter().map(|input| input.schema().field(column).data_type());
+            types.find(|of| **of != DataType::Null).cloned()
+        })
+        .collect();
+    let branch = |input: Arc<LogicalPlan>| -> Result<Arc<LogicalPlan>> {
+        let LogicalPlan::Projection(projection) = input.as_ref() else { return Ok(input) };
+        if !projection.expr.iter().any(|expr| is_untyped(unaliased(expr))) {
+            return Ok(input);
+        }
+        let items = projection.expr.iter().zip(&types).map(|(item, of)| match (item, of) {
+            (Expr::Alias(alias), Some(of)) => {
+                let typed = typed((*alias.expr).clone(), of);
+                typed.alias_qualified(alias.relation.clone(), alias.name.clone())
+            }
+            (item, Some(of)) => typed(item.clone(), of),
+            (item, None) => item.clone(),
+        });
+        let typed = Projection::try_new(items.collect(), Arc::clone(&projection.input))?;
+        Ok(Arc::new(LogicalPlan::Projection(typed)))
+    };
+    let inputs = union.inputs.into_iter().map(branch).collect::<Result<Vec<_>>>()?;
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?))
+}
+
+fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => &alias.expr,
+        other => other,
+    }
 }
 
 fn is_untyped(expr: &Expr) -> bool {

@@ -86,6 +86,7 @@ impl Catalog {
             columns: planned.columns,
             query: view.text.clone(),
             search_namespace: intern(default_namespace),
+            columns_below: columns_below(&planned.reads, &current),
             reads: planned.reads,
             created_by: principal.user_id.clone(),
             created_at_us: self.clock.now_us(),
@@ -288,6 +289,12 @@ fn unchanged(ids: &[TableId], before: &CatalogSnapshot, now: &CatalogSnapshot) -
         },
         _ => false,
     })
+}
+
+/// The first id that no column has yet, for each table among `reads`.
+fn columns_below(reads: &[TableId], current: &CatalogSnapshot) -> Vec<(TableId, u32)> {
+    let tables = reads.iter().filter_map(|id| current.table_by_id(*id));
+    tables.map(|table| (table.definition.id, table.definition.next_column_id)).collect()
 }
 
 /// Names of a view's columns: each its own, each one a column may have.

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::common::TableReference;
+use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::logical_expr::TableSource;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableSource};
 use kalamdb_commons::{Principal, TableId, ViewDefinition};
 use kalamdb_sql::{
     CATALOG_NAME, CatalogSnapshot, RESERVED_NAMESPACES, SqlError, TableEntry, TableName, ViewEntry,
     check_catalog,
 };
 
+use super::views::planned_source;
 use crate::TablesError;
 use crate::system_tables::SystemTable;
 use crate::table_provider::{KalamTable, TableShape};
@@ -23,6 +25,8 @@ pub(crate) struct Names {
     pub(crate) default_namespace: Arc<str>,
     /// The views whose queries are being planned, outermost first.
     pub(super) views_around: Vec<TableId>,
+    /// Of tables the innermost of them reads: the first id that no column had when it was made.
+    pub(super) columns_below: Vec<(TableId, u32)>,
 }
 
 impl std::fmt::Debug for Names {
@@ -52,6 +56,7 @@ impl Names {
             principal: principal.clone(),
             default_namespace: Arc::from(default_namespace),
             views_around: Vec::new(),
+            columns_below: Vec::new(),
         }
     }
 
@@ -108,17 +113,45 @@ impl Names {
         &self,
         name: &TableReference,
         shape: TableShape,
-    ) -> Result<Arc<dyn TableSource>, TablesError> {
+    ) -> Result<Arc<dyn TableSource>> {
         Ok(match self.resolve(&table_name(name))? {
-            Resolved::Table(entry) => provider_as_source(KalamTable::new(entry, shape)),
+            Resolved::Table(entry) => {
+                let later = self.later_columns(&entry);
+                let source = provider_as_source(KalamTable::new(entry, shape));
+                if later.is_empty() { source } else { without_columns(name, source, &later)? }
+            }
             Resolved::System(table) => provider_as_source(Arc::new(table)),
             // Nothing is marked that is a view.
             Resolved::View(view) => {
                 let reason = format!("{} is read like a table", view.definition.qualified_name());
-                return Err(TablesError::Internal { reason });
+                return Err(TablesError::Internal { reason }.into());
             }
         })
     }
+
+    /// The columns of a table that the view being planned does not know.
+    fn later_columns(&self, entry: &TableEntry) -> Vec<Arc<str>> {
+        let definition = &entry.definition;
+        let known = self.columns_below.iter().find(|(table, _)| *table == definition.id);
+        let Some((_, below)) = known else { return Vec::new() };
+        let later = definition.columns.iter().filter(|column| column.id.0 >= *below);
+        later.map(|column| Arc::clone(&column.name)).collect()
+    }
+}
+
+/// A table with some of its columns left out.
+fn without_columns(
+    name: &TableReference,
+    source: Arc<dyn TableSource>,
+    out: &[Arc<str>],
+) -> Result<Arc<dyn TableSource>> {
+    let table = LogicalPlanBuilder::scan(name.clone(), source, None)?;
+    let kept = table
+        .schema()
+        .iter()
+        .filter(|(_, field)| !out.iter().any(|column| **column == **field.name()));
+    let kept: Vec<Expr> = kept.map(|field| Expr::Column(Column::from(field))).collect();
+    Ok(planned_source(table.project(kept)?.build()?))
 }
 
 /// The refusal of INSERT, UPDATE, DELETE or ingest into a view.

@@ -25,13 +25,14 @@ use datafusion::sql::sqlparser::ast;
 use super::marked_tables::MarkedTables;
 use super::names::{Names, Resolved, table_name};
 use super::several_columns::{self, SeveralColumns};
+use super::shifted_dates::ShiftedDates;
 use super::truth_texts::TruthTexts;
 use super::type_planner::ColumnTypes;
 use super::uuid_text::UuidOperators;
 use super::wide_scopes::widen_scopes;
 use super::{
     counted_sets, exact_numbers, expression_forms, frame_parameters, function_forms,
-    grouped_positions, merged_joins, order_names, result_names, row_values, series, spelled_uuids,
+    grouped_positions, merged_joins, order_names, result_names, row_values, series, spelled_values,
     table_functions, unknown_functions, unnested, value_rows,
 };
 use crate::TablesError;
@@ -53,7 +54,7 @@ impl<'a> PlanContext<'a> {
             vec![Arc::new(MarkedTables::new(names.clone())), Arc::new(SeveralColumns)];
         relation_planners.extend(state.relation_planners().iter().cloned());
         let mut expr_planners: Vec<Arc<dyn ExprPlanner>> =
-            vec![Arc::new(UuidOperators), Arc::new(TruthTexts)];
+            vec![Arc::new(UuidOperators), Arc::new(TruthTexts), Arc::new(ShiftedDates)];
         expr_planners.extend(state.expr_planners().iter().cloned());
         let type_planner = Arc::new(ColumnTypes);
         Self { state, names, relation_planners, expr_planners, type_planner }
@@ -66,7 +67,7 @@ impl<'a> PlanContext<'a> {
     /// Plans a query as it was written.
     pub(crate) fn plan_query(&self, query: &ast::Query) -> Result<LogicalPlan> {
         self.plan_ordered(query).or_else(|error| {
-            let spelled = spelled_uuids::cast(query);
+            let spelled = spelled_values::cast(query);
             spelled.and_then(|query| self.plan_ordered(&query).ok()).ok_or(error)
         })
     }
@@ -186,7 +187,7 @@ impl ContextProvider for PlanContext<'_> {
         {
             return self.view_source(&view);
         }
-        Ok(self.names.source(&name, TableShape::Narrow)?)
+        self.names.source(&name, TableShape::Narrow)
     }
 
     fn get_table_function_source(

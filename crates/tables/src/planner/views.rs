@@ -90,11 +90,10 @@ impl PlanContext<'_> {
         }
         let plan = self.plan_of(view).map_err(|error| broken(definition, error))?;
         check_size(&plan, &self.names.catalog)?;
-        let schema = Arc::new(Schema::new(plan.schema().fields().clone()));
         let (namespace, name) = (&*definition.namespace, &*definition.name);
         let mark = TableReference::full(VIEW_MARK, namespace, name);
         let plan = LogicalPlanBuilder::new(plan).alias(mark)?.build()?;
-        Ok(Arc::new(ViewSource { plan, schema }))
+        Ok(planned_source(plan))
     }
 
     /// Planning a query takes much of a stack, and queries within queries take as much again: every
@@ -104,6 +103,7 @@ impl PlanContext<'_> {
         let own_stack = names.views_around.len() % 2 == 1;
         names.default_namespace = Arc::clone(&view.definition.search_namespace);
         names.views_around.push(view.definition.id);
+        names.columns_below.clone_from(&view.definition.columns_below);
         let state = self.state;
         if !own_stack {
             return plan_inside(state, names, view);
@@ -227,13 +227,18 @@ pub(super) fn check_size(plan: &LogicalPlan, catalog: &CatalogSnapshot) -> Resul
     .into())
 }
 
-/// A view's query in the place of a table.
-struct ViewSource {
+/// A plan in the place of a table.
+pub(super) fn planned_source(plan: LogicalPlan) -> Arc<dyn TableSource> {
+    let schema = Arc::new(Schema::new(plan.schema().fields().clone()));
+    Arc::new(PlannedSource { plan, schema })
+}
+
+struct PlannedSource {
     plan: LogicalPlan,
     schema: SchemaRef,
 }
 
-impl TableSource for ViewSource {
+impl TableSource for PlannedSource {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
