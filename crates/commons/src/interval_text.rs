@@ -1,5 +1,7 @@
 //! INTERVAL from text: `1 day 02:00:00`, `-3 days ago`, `1-2` and ISO 8601, as PostgreSQL reads them.
 
+use std::fmt;
+
 /// Months, days and nanoseconds: units of which none is a fixed number of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IntervalParts {
@@ -9,6 +11,38 @@ pub struct IntervalParts {
     pub days: i32,
     /// What is shorter than a day.
     pub nanoseconds: i64,
+}
+
+/// As PostgreSQL writes it: `1 year 2 mons -3 days 04:05:06.7`; what [`interval_of_text`] reads.
+impl fmt::Display for IntervalParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut empty = true;
+        for (number, one, many) in [
+            (self.months / 12, "year", "years"),
+            (self.months % 12, "mon", "mons"),
+            (self.days, "day", "days"),
+        ] {
+            if number != 0 {
+                let gap = if empty { "" } else { " " };
+                write!(f, "{gap}{number} {}", if number == 1 { one } else { many })?;
+                empty = false;
+            }
+        }
+        if self.nanoseconds == 0 && !empty {
+            return Ok(());
+        }
+        let (gap, sign) =
+            (if empty { "" } else { " " }, if self.nanoseconds < 0 { "-" } else { "" });
+        let nanos = self.nanoseconds.unsigned_abs();
+        let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{gap}{sign}{hours:02}:{minutes:02}:{seconds:02}")?;
+        if fraction == 0 {
+            return Ok(());
+        }
+        let digits = format!("{fraction:09}");
+        write!(f, ".{}", digits.trim_end_matches('0'))
+    }
 }
 
 /// Billionths: numbers are counted in them.
@@ -374,6 +408,25 @@ mod tests {
         ];
         for (text, (months, days, nanoseconds)) in all {
             let parts = IntervalParts { months, days, nanoseconds };
+            assert_eq!(interval_of_text(text), Some(parts), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_written_as_it_is_read() {
+        for (text, (months, days, nanoseconds)) in [
+            ("00:00:00", (0, 0, 0)),
+            ("1 year 3 mons", (15, 0, 0)),
+            ("-1 years -2 mons", (-14, 0, 0)),
+            ("1 mon 1 day", (1, 1, 0)),
+            ("1 day 02:00:00", (0, 1, 2 * HOUR_NANOS)),
+            ("-3 days 04:05:06.789", (0, -3, 4 * HOUR_NANOS + 306_789_000_000)),
+            ("-00:01:30", (0, 0, -90_000_000_000)),
+            ("00:00:00.000000001", (0, 0, 1)),
+            ("100:00:00", (0, 0, 100 * HOUR_NANOS)),
+        ] {
+            let parts = IntervalParts { months, days, nanoseconds };
+            assert_eq!(parts.to_string(), text);
             assert_eq!(interval_of_text(text), Some(parts), "{text}");
         }
     }

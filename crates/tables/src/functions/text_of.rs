@@ -4,9 +4,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, IntervalMonthDayNanoArray, StringArray,
+    StringBuilder,
+};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::ScalarValue;
@@ -15,6 +18,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+use kalamdb_commons::IntervalParts;
 use uuid::Uuid;
 
 /// How moments are spelled; zeros at the end of a fraction are left out.
@@ -38,8 +42,8 @@ pub(crate) fn text_of() -> ScalarUDF {
 /// Whether the text of a type's values is made here.
 pub(crate) fn is_told(data_type: &DataType) -> bool {
     use DataType::{
-        Binary, BinaryView, FixedSizeBinary, FixedSizeList, LargeBinary, LargeList, List, Struct,
-        Time64, Timestamp,
+        Binary, BinaryView, FixedSizeBinary, FixedSizeList, Interval, LargeBinary, LargeList, List,
+        Struct, Time64, Timestamp,
     };
     matches!(
         data_type,
@@ -49,6 +53,7 @@ pub(crate) fn is_told(data_type: &DataType) -> bool {
             | Struct(_)
             | Timestamp(..)
             | Time64(_)
+            | Interval(IntervalUnit::MonthDayNano)
             | Binary
             | LargeBinary
             | BinaryView
@@ -122,6 +127,7 @@ enum Form<'a> {
     /// With the zone, if there is one.
     Moments(ArrayFormatter<'a>, &'static str),
     Bytes(ArrayFormatter<'a>),
+    Intervals(&'a IntervalMonthDayNanoArray),
     Uuids(&'a FixedSizeBinaryArray),
     Lists(Ranges<'a>, Box<Speller<'a>>),
     Structs(Vec<(&'a str, Speller<'a>)>),
@@ -155,6 +161,9 @@ impl<'a> Speller<'a> {
             }
             DataType::Time64(_) => Form::Moments(plain()?, ""),
             DataType::FixedSizeBinary(UUID_BYTES) => Form::Uuids(values.as_fixed_size_binary()),
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                Form::Intervals(values.as_primitive())
+            }
             of if of.is_binary() => Form::Bytes(plain()?),
             of if of.is_string() => Form::Text(plain()?),
             DataType::List(_) => {
@@ -198,6 +207,11 @@ impl<'a> Speller<'a> {
         }
         match &self.form {
             Form::Plain(values) => values.value(row).write(text)?,
+            Form::Intervals(values) => {
+                let IntervalMonthDayNano { months, days, nanoseconds } = values.value(row);
+                let parts = IntervalParts { months, days, nanoseconds };
+                text.push_str(&parts.to_string());
+            }
             Form::Text(values) => push(&values.value(row).try_to_string()?, item, text),
             Form::Moments(values, zone) => {
                 let moment = values.value(row).try_to_string()?;

@@ -288,7 +288,13 @@ fn is_told_type(expr: &Expr, schema: &DFSchema) -> bool {
 /// A moment or a UUID that becomes a part of a text, as text.
 fn told(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expr.get_type(schema) {
-        Ok(of) if is_uuid(&of) || matches!(of, DataType::Timestamp(..) | DataType::Time64(_)) => {
+        Ok(of)
+            if is_uuid(&of)
+                || matches!(
+                    of,
+                    DataType::Timestamp(..) | DataType::Time64(_) | DataType::Interval(_)
+                ) =>
+        {
             Transformed::yes(call(&TEXT_OF, expr))
         }
         _ => Transformed::no(expr),

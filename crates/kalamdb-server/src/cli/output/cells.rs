@@ -2,10 +2,14 @@
 
 use std::fmt::Write;
 
-use arrow::array::{Array, ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, IntervalMonthDayNanoArray, RecordBatch,
+    StringArray,
+};
+use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use kalamdb_commons::IntervalParts;
 use uuid::Uuid;
 
 /// Field metadata that names an extension type.
@@ -13,7 +17,7 @@ const EXTENSION_NAME_KEY: &str = "ARROW:extension:name";
 /// The extension type of UUID columns.
 const UUID_EXTENSION: &str = "arrow.uuid";
 
-/// The columns of `batch` with UUIDs as their usual text, 16 raw bytes being of use to nobody.
+/// The columns of `batch` with UUIDs and intervals as their usual text.
 pub fn readable_columns(batch: &RecordBatch) -> Vec<ArrayRef> {
     batch
         .schema_ref()
@@ -33,8 +37,21 @@ fn readable_column(field: &Field, column: &ArrayRef) -> ArrayRef {
             });
             std::sync::Arc::new(texts.collect::<StringArray>())
         }
-        _ => column.clone(),
+        _ => match column.as_primitive_opt::<IntervalMonthDayNanoType>() {
+            Some(intervals) => std::sync::Arc::new(interval_texts(intervals)),
+            None => column.clone(),
+        },
     }
+}
+
+/// Intervals as SQL writes them.
+fn interval_texts(intervals: &IntervalMonthDayNanoArray) -> StringArray {
+    let texts = intervals.iter().map(|value| {
+        value.map(|IntervalMonthDayNano { months, days, nanoseconds }| {
+            IntervalParts { months, days, nanoseconds }.to_string()
+        })
+    });
+    texts.collect()
 }
 
 /// True for types whose values are aligned to the right.
