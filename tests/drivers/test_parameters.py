@@ -332,3 +332,13 @@ def test_finer_moments_bytes_and_uuids_are_compared_as_they_are(cursor, namespac
     cursor.execute(f"DELETE FROM {name} WHERE t = ?", (finer,))
     cursor.execute(f"SELECT count(*) FROM {name}")
     assert cursor.fetchone() == (1,)
+
+
+def test_a_date_is_no_number_of_days_and_a_number_no_date(cursor, table):
+    for value in (datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1)):
+        with pytest.raises(Error, match="a number is no date or time"):
+            cursor.execute(f"SELECT d - ? FROM {table} WHERE id = 1", (value,))
+            cursor.fetchall()
+    with pytest.raises(Error):
+        cursor.execute(f"SELECT id FROM {table} WHERE d = ?", (19_753,))
+        cursor.fetchall()

@@ -250,6 +250,14 @@ fn converted(column: &ArrayRef, wanted: &DataType, for_uuid: bool) -> Result<Arr
             }
         }
         (DataType::Float64, DataType::Float32) => reals_of_doubles(column),
+        // Days since 1970 are how a date is kept, not what it means.
+        (from, wanted)
+            if from.is_temporal() && wanted.is_numeric()
+                || from.is_numeric() && wanted.is_temporal() =>
+        {
+            let reason = "a number is no date or time, cast the parameter to its type";
+            Err(ArrowError::CastError(reason.to_owned()))
+        }
         (from, wanted) if reads_text(from, wanted) => text_cast(column, wanted, false),
         (_, wanted) => plain(wanted),
     }
@@ -291,8 +299,8 @@ fn reals_of_doubles(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        BinaryArray, Decimal128Array, Float64Array, Int64Array, StructArray,
-        TimestampMicrosecondArray,
+        BinaryArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+        StructArray, TimestampMicrosecondArray,
     };
     use arrow::datatypes::{Float32Type, Schema};
 
@@ -307,6 +315,18 @@ mod tests {
         let destination = Destination { compared_with, ..Destination::default() };
         let (values, own) = bind(&column, &Field::new("$1", declared, true), &destination)?;
         Ok((values, own.map(|own| own.needed)))
+    }
+
+    #[test]
+    fn numbers_and_dates_are_not_bound_as_each_other() {
+        let date = || Date32Array::from(vec![19_723]);
+        for wanted in [DataType::Int64, DataType::Int32, DataType::Float64] {
+            assert!(bound(date(), wanted).is_err());
+        }
+        assert!(bound(Int32Array::from(vec![5]), DataType::Date32).is_err());
+        let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
+        assert!(bound(Int64Array::from(vec![5]), moment.clone()).is_err());
+        assert!(bound(date(), moment).is_ok());
     }
 
     #[test]
